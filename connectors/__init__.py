@@ -1,0 +1,1 @@
+"""Connectors: one folder a protocol, each seeing the agent only through `edge_agent.api`."""

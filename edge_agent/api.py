@@ -1,0 +1,184 @@
+"""What an author of a connector or a sink imports. Nothing else of the agent may be imported by them.
+
+## A connector
+talks one protocol over one link and puts frames into its outlet. It lives in `connectors/<name>/`: `config.py` (a
+`LinkSection` of its own), `plan.py` and `decode.py` (pure), `client.py` (sockets; the only place that sees the vendor's
+exceptions), README, sample. It is registered by one line in `edge_agent/registry.py`.
+
+The supervisor makes a new connector object and calls `run` each time it wants the link up. `run` connects, reads until
+something breaks, and raises the reason as one of `NotConnected`, `TimedOut`, `Refused`, `Overloaded`, `ProtocolError`;
+it never returns of itself and never retries a connection of its own accord: back-off, jitter and restart are the
+supervisor's. On cancellation it closes what it opened within 2 s and lets the cancellation through.
+
+A fault of one tag (unknown node, illegal address, wrong type) never ends `run`: it is a row with a bad status for that
+tag, put at least once per connection and again whenever it changes. A fault of one device on the link (a unit that times
+out) is bad rows for its tags. Only a fault of the link itself is raised.
+
+After each (re)connection every tag gets a row (value or bad status) as soon as the protocol allows.
+
+## A sink
+delivers batches. `write` gets a batch and answers for every row: delivered, refused (with the reason), or dropped (with
+the reason, for rows that this kind of destination has no place for). When nothing of the batch can be said to be
+delivered, it raises `NotConnected`, `TimedOut`, `Refused` or `Overloaded` and gets the same rows again later: writing a
+row twice must leave the destination as if it was written once. One `write` is in flight at a time. `write` runs on the
+event loop; encoding and blocking I/O belong in a worker thread (`anyio.to_thread.run_sync`).
+
+## Time base
+All times are ns since 1970 UTC, int64. Monotonic seconds are for intervals only. Both come from the injected `Clock`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from edge_agent.clock import Clock, SystemClock
+from edge_agent.config.base import (
+    Duration,
+    LabelSection,
+    LinkSection,
+    Name,
+    Secret,
+    Section,
+    Signal,
+    SinkSection,
+    TagSection,
+)
+from edge_agent.errors import (
+    EdgeAgentError,
+    NotConnected,
+    Overloaded,
+    ProtocolError,
+    Refused,
+    TimedOut,
+    Unsupported,
+    Words,
+)
+from edge_agent.model import (
+    Event,
+    Flag,
+    Frame,
+    Kind,
+    Role,
+    Status,
+    Tag,
+    TagTable,
+    is_bad,
+    is_good,
+    overflowed,
+)
+
+PLAUSIBLE_NS: Final = 10 * 60 * 1_000_000_000
+"""A source time further than this from the receive time is not believed (10 minutes): `Flag.RECEIVE_TIME` instead."""
+
+
+class Outlet(Protocol):
+    """Where a connector puts its frames. One outlet per link; its calls are for the event loop's thread only."""
+
+    async def put(self, frame: Frame) -> None:
+        """Hands over a frame, in order; waits while the agent's queue is full (back-pressure). Counts as a sign of life."""
+        ...
+
+    def alive(self) -> None:
+        """The other side gave a sign of life that carries no value (keep-alive, probe read)."""
+        ...
+
+    def lost(self, reason: str, count: int) -> None:
+        """Counts values that the source or the protocol lost before they became rows (`overflow` …); for the ledger."""
+        ...
+
+
+class Connector(Protocol):
+    """One link's client, good for one `run`. Built by the registry as `Class(link, numbers, clock)`.
+
+    `link` is the connector's own LinkSection; `numbers[i]` is the tag number of `link.tag_list()[i]`.
+    """
+
+    silence: float
+    """Seconds without `put` or `alive` after which the supervisor takes the link for dead and restarts it."""
+
+    async def run(self, outlet: Outlet) -> None:
+        """Connects and reads until something breaks; see the module's head."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What a sink is asked to deliver: rows of the journal in order, with the tag table that numbers them.
+
+    Batches from before a change of configuration carry the table of their time, so `tags` may differ between batches
+    (`tags.fingerprint` tells).
+    """
+
+    tags: TagTable
+    frame: Frame
+    events: Sequence[Event] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Rows that the destination will never take, and its own words why. They go to the quarantine file."""
+
+    rows: Sequence[int]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A sink's word on a whole batch. Rows in neither list are delivered. Events are delivered with the batch."""
+
+    refused: Sequence[Refusal] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> number of rows that this destination has no place for (`superseded`: same tag and same stored time)."""
+
+
+class Sink(Protocol):
+    """One destination. Built by the registry as `Class(section, clock)`."""
+
+    async def write(self, batch: Batch) -> Answer:
+        """Delivers; see the module's head."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of sockets and threads; called once."""
+        ...
+
+
+__all__ = [
+    "PLAUSIBLE_NS",
+    "Answer",
+    "Batch",
+    "Clock",
+    "Connector",
+    "Duration",
+    "EdgeAgentError",
+    "Event",
+    "Flag",
+    "Frame",
+    "Kind",
+    "LabelSection",
+    "LinkSection",
+    "Name",
+    "NotConnected",
+    "Outlet",
+    "Overloaded",
+    "ProtocolError",
+    "Refusal",
+    "Refused",
+    "Role",
+    "Secret",
+    "Section",
+    "Signal",
+    "Sink",
+    "SinkSection",
+    "Status",
+    "SystemClock",
+    "Tag",
+    "TagSection",
+    "TagTable",
+    "TimedOut",
+    "Unsupported",
+    "Words",
+    "is_bad",
+    "is_good",
+    "overflowed",
+]

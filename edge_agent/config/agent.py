@@ -1,0 +1,85 @@
+"""The whole configuration of one agent: site, machines, links, sinks, journal, detection, runtime."""
+
+from typing import Annotated
+
+from pydantic import Field, SerializeAsAny
+
+from edge_agent.config.base import (
+    Duration,
+    FilePath,
+    LabelSection,
+    Language,
+    LinkSection,
+    Name,
+    Section,
+    Signal,
+    SinkSection,
+    Size,
+)
+
+
+class SiteSection(Section):
+    """The plant."""
+
+    name: Name
+    label: LabelSection = LabelSection()
+
+
+class MachineSection(Section):
+    """A piece of equipment; `class` is its measurement in the hub's database."""
+
+    name: Name
+    line: Name
+    machine_class: Signal = Field(alias="class")
+    label: LabelSection = LabelSection()
+
+
+class JournalSection(Section):
+    """The durable log. Over `max_bytes` the oldest segment goes first, counted in the ledger where it was not delivered."""
+
+    path: FilePath = Field(default="journal")  # type: ignore[assignment]  # validate_default makes it a Path
+    max_bytes: Size = Field(default="2GiB")  # type: ignore[assignment]  # validate_default makes it a number
+    segment_bytes: Size = Field(default="8MiB")  # type: ignore[assignment]  # the same
+    sync_interval: Duration = Field(default="1s")  # type: ignore[assignment]  # the same
+    """At most this much is accepted but not yet durable when the power goes."""
+
+
+class DetectionSection(Section):
+    """The always-on pass. `enabled: false` keeps numba out of the process."""
+
+    enabled: bool = True
+    engine: Annotated[str, Field(pattern="^(numba|numpy)$")] = "numba"
+    learn_rows: Annotated[int, Field(ge=30, le=100_000)] = 300
+    """Good rows of a tag before its learned detectors speak."""
+    learn_time: Duration = Field(default="60s")  # type: ignore[assignment]  # validate_default makes it a number
+    """Least time of learning, whatever the rate."""
+    stale_after: Annotated[float, Field(ge=2, le=1000)] = 10.0
+    """A tag is stale after this many expected intervals without a sign of life (at least 5 s)."""
+    on_delay: Duration = Field(default="2s")  # type: ignore[assignment]  # the same
+    """A deviation must last this long before it opens an event."""
+    off_delay: Duration = Field(default="10s")  # type: ignore[assignment]  # the same
+    """An event closes when its cause has been gone this long."""
+    checkpoint_interval: Duration = Field(default="5min")  # type: ignore[assignment]  # the same
+
+
+class RuntimeSection(Section):
+    """Where the agent keeps what is its own. Relative paths are below `state`, and `state` below the file's folder."""
+
+    state: FilePath = Field(default="state")  # type: ignore[assignment]  # validate_default makes it a Path
+    socket: FilePath | None = None
+    """The status socket; default `status.sock` in the state folder."""
+    language: Language = "ko"
+    queue_values: Annotated[int, Field(ge=1000, le=10_000_000)] = 500_000
+    """Most values that may wait between the links and the journal."""
+
+
+class AgentConfig(Section):
+    """Everything, checked; see README for the road from here."""
+
+    site: SiteSection
+    machines: Annotated[tuple[MachineSection, ...], Field(strict=False, min_length=1)]
+    links: Annotated[tuple[SerializeAsAny[LinkSection], ...], Field(strict=False, min_length=1)]
+    sinks: Annotated[tuple[SerializeAsAny[SinkSection], ...], Field(strict=False)] = ()
+    journal: JournalSection = JournalSection()
+    detection: DetectionSection = DetectionSection()
+    runtime: RuntimeSection = RuntimeSection()

@@ -1,0 +1,107 @@
+"""The sections that connectors and sinks build theirs on. Strict: an unknown key is a fault, a text is never a number."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from edge_agent.model.tag import Role
+
+_UNITS: Final = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\s*")
+_SIZES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_SIZE: Final = re.compile(r"\s*(\d+)\s*(B|KiB|MiB|GiB)\s*")
+NAME: Final = r"^[a-z][a-z0-9_-]{0,62}$"
+SIGNAL: Final = r"^[a-z][a-z0-9_]{0,62}$"
+
+
+def _seconds(text: Any) -> float:
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("duration")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _bytes(text: Any) -> int:
+    match = _SIZE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("size")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(_seconds)]
+"""Seconds, written with a unit: `100ms`, `1s`, `5min`, `1h`, `30d`."""
+Size = Annotated[int, BeforeValidator(_bytes)]
+"""Bytes, written with a unit: `64MiB`, `2GiB`."""
+Name = Annotated[str, Field(pattern=NAME)]
+"""A name in paths and topics: small letters, digits, `-` and `_`, starting with a letter."""
+Signal = Annotated[str, Field(pattern=SIGNAL)]
+"""A tag's name: as Name but without `-`, since it becomes a field in the database."""
+FilePath = Annotated[Path, BeforeValidator(lambda value: Path(value) if isinstance(value, str) else value)]
+
+
+class Section(BaseModel):
+    """A mapping in the file: frozen once read, no unknown keys, no silent conversion."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
+
+
+class LabelSection(Section):
+    """A name for people in both languages."""
+
+    ko: str = ""
+    en: str = ""
+
+
+class Secret(Section):
+    """Where a secret is, never the secret itself: exactly one of an environment variable, a file, a systemd credential."""
+
+    env: str | None = None
+    file: FilePath | None = None
+    credential: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Secret":
+        if sum(value is not None for value in (self.env, self.file, self.credential)) != 1:
+            raise ValueError("secret_one_of")
+        return self
+
+
+class TagSection(Section):
+    """One tag, whatever its protocol. Connectors add the address."""
+
+    tag: Signal
+    machine: str = ""
+    """Name of a machine in `machines`; empty where the link or the device names it for all its tags."""
+    role: Annotated[Role, Field(strict=False)] = Role.PV
+    unit: str = ""
+    interval: Duration = Field(default="1s")  # type: ignore[assignment]  # validate_default turns the text into seconds
+    """How often a value or a sign of life is expected."""
+    range: Annotated[tuple[float, float], Field(strict=False)] | None = None
+    """Lowest and highest value that the instrument can show (EURange)."""
+    label: LabelSection = LabelSection()
+
+
+class LinkSection(Section):
+    """One connection to a server, a gateway or an instrument. Each connector derives its own section from this one."""
+
+    name: Name
+    connector: str
+    machine: str = ""
+    """Machine of all tags of this link that name none themselves."""
+
+    def tag_list(self) -> Sequence[TagSection]:
+        """The link's tags in the order that numbers them, each with its machine filled in. Pure, and stable."""
+        raise NotImplementedError
+
+
+class SinkSection(Section):
+    """One destination. Each sink derives its own section from this one."""
+
+    name: Name
+    sink: str
+
+
+Language = Literal["ko", "en"]

@@ -1,0 +1,28 @@
+"""The nouns every room shares: tag, frame, status, event. Data only; nothing here reads a clock or a socket."""
+
+from edge_agent.model.event import Event, EventClass, EventState, Severity
+from edge_agent.model.frame import NO_TEXTS, Flag, Frame, Kind
+from edge_agent.model.status import Quality, Status, is_bad, is_good, is_uncertain, overflowed
+from edge_agent.model.tag import Label, Machine, Role, Tag, TagTable
+
+__all__ = [
+    "NO_TEXTS",
+    "Event",
+    "EventClass",
+    "EventState",
+    "Flag",
+    "Frame",
+    "Kind",
+    "Label",
+    "Machine",
+    "Quality",
+    "Role",
+    "Severity",
+    "Status",
+    "Tag",
+    "TagTable",
+    "is_bad",
+    "is_good",
+    "is_uncertain",
+    "overflowed",
+]

@@ -1,0 +1,54 @@
+"""Event: something that began, and may have ended. An *alarm* is an event that wants a person."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from edge_agent.model.tag import Label
+
+
+class EventClass(StrEnum):
+    """Where the cause lies, as far as the evidence says."""
+
+    PROCESS = "process"
+    MACHINE = "machine"
+    INSTRUMENT = "instrument"
+    COMMUNICATION = "communication"
+    OPERATOR = "operator"
+    AGENT = "agent"
+    """The agent itself: a gap because it was killed, a full disk, a clock set back."""
+
+
+class EventState(StrEnum):
+    """An event is written once when it opens and once more when it closes, under the same id."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Severity(IntEnum):
+    """주의 / 경고 / 위험."""
+
+    NOTICE = 1
+    WARNING = 2
+    CRITICAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`id` is stable across open and close and across restarts (made of tag path, detector and start time).
+
+    `path` is an ISA-95 path: of a tag, a machine, or a site. `start`/`end` are ns since 1970 UTC; `end` is 0 while
+    open. `detector` is the name of the detector, or the room that speaks (`link`, `journal`). `evidence` holds figures
+    for the expert: value, limit, score. `text` says it in a sentence that a technician understands, in both languages.
+    """
+
+    id: str
+    path: str
+    detector: str
+    event_class: EventClass
+    severity: Severity
+    state: EventState
+    start: int
+    end: int
+    text: Label
+    evidence: dict[str, float] = field(default_factory=dict)

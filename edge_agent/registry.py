@@ -1,0 +1,55 @@
+"""Type name -> classes: a literal table, imported only when a configuration asks for it.
+
+A new protocol is one folder and one line here. Both entries are `module:Class`.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final, cast
+
+from edge_agent.api import Clock, Connector, Sink
+from edge_agent.config.base import LinkSection, SinkSection
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a type's configuration section and its implementation are."""
+
+    section: str
+    implementation: str
+
+
+CONNECTORS: Final[dict[str, Entry]] = {
+    "modbus": Entry("connectors.modbus.config:ModbusLink", "connectors.modbus.client:ModbusConnector"),
+    "opcua": Entry("connectors.opcua.config:OpcUaLink", "connectors.opcua.client:OpcUaConnector"),
+}
+SINKS: Final[dict[str, Entry]] = {
+    "influxdb": Entry(
+        "edge_agent.sinks.influxdb.config:InfluxDbSection", "edge_agent.sinks.influxdb.client:InfluxDbSink"
+    ),
+}
+
+
+def _load(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
+def link_section(connector: str) -> type[LinkSection]:
+    """The configuration section of a connector type; raises KeyError for an unknown one."""
+    return cast(type[LinkSection], _load(CONNECTORS[connector].section))
+
+
+def sink_section(sink: str) -> type[SinkSection]:
+    """The configuration section of a sink type; raises KeyError for an unknown one."""
+    return cast(type[SinkSection], _load(SINKS[sink].section))
+
+
+def make_connector(link: LinkSection, numbers: list[int], clock: Clock) -> Connector:
+    """A fresh connector for one run of `link`."""
+    return cast(Connector, _load(CONNECTORS[link.connector].implementation)(link, numbers, clock))
+
+
+def make_sink(section: SinkSection, clock: Clock) -> Sink:
+    """The sink that `section` describes."""
+    return cast(Sink, _load(SINKS[section.sink].implementation)(section, clock))

@@ -6,13 +6,13 @@ talks one protocol over one link and puts frames into its outlet. It lives in `c
 exceptions), README, sample. It is registered by one line in `edge_agent/registry.py`.
 
 The supervisor makes a new connector object and calls `run` each time it wants the link up. `run` connects, reads until
-something breaks, and raises the reason as one of `NotConnected`, `TimedOut`, `Refused`, `Overloaded`, `ProtocolError`;
-it never returns of itself and never retries a connection of its own accord: back-off, jitter and restart are the
+something breaks, and raises the reason as one of `NotConnected`, `TimedOut`, `Refused`, `Overloaded`, `ProtocolError`; it
+never returns of itself and never retries a connection of its own accord: back-off, jitter and restart are the
 supervisor's. On cancellation it closes what it opened within 2 s and lets the cancellation through.
 
 A fault of one tag (unknown node, illegal address, wrong type) never ends `run`: it is a row with a bad status for that
-tag, put at least once per connection and again whenever it changes. A fault of one device on the link (a unit that times
-out) is bad rows for its tags. Only a fault of the link itself is raised.
+tag, put at least once per connection and again whenever it changes. A fault of one device on the link (a unit that
+times out) is bad rows for its tags. Only a fault of the link itself is raised.
 
 After each (re)connection every tag gets a row (value or bad status) as soon as the protocol allows.
 
@@ -75,7 +75,7 @@ class Outlet(Protocol):
     """Where a connector puts its frames. One outlet per link; its calls are for the event loop's thread only."""
 
     async def put(self, frame: Frame) -> None:
-        """Hands over a frame, in order; waits while the agent's queue is full (back-pressure). Counts as a sign of life."""
+        """Hands over a frame, in order; waits while the agent's queue is full. Counts as a sign of life."""
         ...
 
     def alive(self) -> None:

@@ -35,7 +35,7 @@ class MachineSection(Section):
 
 
 class JournalSection(Section):
-    """The durable log. Over `max_bytes` the oldest segment goes first, counted in the ledger where it was not delivered."""
+    """The durable log. Over `max_bytes` the oldest segment goes first, counted where it was not delivered."""
 
     path: FilePath = Field(default="journal")  # type: ignore[assignment]  # validate_default makes it a Path
     max_bytes: Size = Field(default="2GiB")  # type: ignore[assignment]  # validate_default makes it a number

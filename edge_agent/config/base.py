@@ -1,4 +1,4 @@
-"""The sections that connectors and sinks build theirs on. Strict: an unknown key is a fault, a text is never a number."""
+"""The sections that connectors and sinks build theirs on. Strict: an unknown key is a fault, a text no number."""
 
 import re
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ class LabelSection(Section):
 
 
 class Secret(Section):
-    """Where a secret is, never the secret itself: exactly one of an environment variable, a file, a systemd credential."""
+    """Where a secret is, never the secret itself: one of an environment variable, a file, a systemd credential."""
 
     env: str | None = None
     file: FilePath | None = None

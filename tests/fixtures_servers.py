@@ -1,0 +1,93 @@
+"""Fixtures that start real servers for one test, on 127.0.0.1, and end them by pid.
+
+``influxdb`` and ``victoria`` are running databases; ``uafast``, ``mbserver`` and ``node_opcua`` are factories:
+``uafast(n=100, period_ms=50, mixed=True)`` answers a running server. See tests/servers/ for what each object offers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+
+from tests.servers.cache import MissingService
+from tests.servers.databases import Database, InfluxDB, VictoriaMetrics
+from tests.servers.sources import MbServer, NodeOpcua, Source, Uafast
+
+SomeDatabase = TypeVar("SomeDatabase", bound=Database)
+SomeSource = TypeVar("SomeSource", bound=Source)
+
+
+def require_service(name: str, how: str) -> NoReturn:
+    """End this test because a service is missing: as skipped, but with ``CI=true`` as failed."""
+    reason = f"{name} is not on this machine; to get it: {how}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@contextmanager
+def _required() -> Iterator[None]:
+    try:
+        yield
+    except MissingService as missing:
+        require_service(missing.name, missing.how)
+
+
+def _database(kind: type[SomeDatabase], folder: Path) -> Iterator[SomeDatabase]:
+    with _required():
+        database = kind(folder)
+    with database:
+        yield database
+
+
+def _factory(kind: type[SomeSource], folder: Path, **always: Any) -> Iterator[Callable[..., SomeSource]]:
+    with ExitStack() as started:
+
+        def start(**options: Any) -> SomeSource:
+            with _required():
+                source = kind(folder, **always | options)
+            started.enter_context(source)
+            return source
+
+        yield start
+
+
+@pytest.fixture
+def influxdb(tmp_path: Path) -> Iterator[InfluxDB]:
+    """A running InfluxDB 2 with an empty bucket of its own."""
+    yield from _database(InfluxDB, tmp_path / "influxdb")
+
+
+@pytest.fixture
+def victoria(tmp_path: Path) -> Iterator[VictoriaMetrics]:
+    """A running, empty VictoriaMetrics."""
+    yield from _database(VictoriaMetrics, tmp_path / "victoria")
+
+
+@pytest.fixture(scope="session")
+def server_pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the OPC UA servers keep their certificates: made once a session, for making them takes a second."""
+    return tmp_path_factory.mktemp("pki")
+
+
+@pytest.fixture
+def uafast(tmp_path: Path, server_pki: Path) -> Iterator[Callable[..., Uafast]]:
+    """Starts fast OPC UA servers: ``uafast(n=…, period_ms=…, mixed=…, ticks=…, bad_every=…)``."""
+    yield from _factory(Uafast, tmp_path, pki=server_pki / "uafast")
+
+
+@pytest.fixture
+def node_opcua(tmp_path: Path, server_pki: Path) -> Iterator[Callable[..., NodeOpcua]]:
+    """Starts OPC UA servers of another make: ``node_opcua(period_ms=…, ticks=…)``."""
+    yield from _factory(NodeOpcua, tmp_path, pki=server_pki / "node-opcua")
+
+
+@pytest.fixture
+def mbserver(tmp_path: Path) -> Iterator[Callable[..., MbServer]]:
+    """Starts Modbus TCP servers: ``mbserver(units=…, illegal=…, period_ms=…, ticks=…, delay_ms=…)``."""
+    yield from _factory(MbServer, tmp_path)

@@ -6,8 +6,8 @@ talks one protocol over one link and puts frames into its outlet. It lives in `c
 exceptions), README, sample. It is registered by one line in `edge_agent/registry.py`.
 
 The supervisor makes a new connector object and calls `run` each time it wants the link up. `run` connects, reads until
-something breaks, and raises the reason as one of `NotConnected`, `TimedOut`, `Refused`, `Overloaded`, `ProtocolError`; it
-never returns of itself and never retries a connection of its own accord: back-off, jitter and restart are the
+something breaks, and raises the reason as one of `NotConnected`, `TimedOut`, `Refused`, `Overloaded`, `ProtocolError`;
+it never returns of itself and never retries a connection of its own accord: back-off, jitter and restart are the
 supervisor's. On cancellation it closes what it opened within 2 s and lets the cancellation through.
 
 A fault of one tag (unknown node, illegal address, wrong type) never ends `run`: it is a row with a bad status for that

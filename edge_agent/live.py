@@ -1,0 +1,50 @@
+"""The newest row of every tag: what the status shows. Columns, one row a tag."""
+
+import numpy as np
+
+from edge_agent.model import Frame, Kind, Status, TagTable
+
+
+class Live:
+    """Kept by the event loop's thread; `update` is a handful of numpy scatters a frame."""
+
+    def __init__(self, tags: TagTable) -> None:
+        n = len(tags)
+        self.tags = tags
+        self.bits = np.zeros(n, np.uint64)
+        self.kind = np.full(n, Kind.NONE, np.uint8)
+        self.status = np.full(n, Status.BAD_WAITING_FOR_INITIAL_DATA, np.uint32)
+        self.time = np.zeros(n, np.int64)
+        self.received = np.zeros(n, np.int64)
+        self.seen = np.zeros(n, np.bool_)
+        """Tags of which a row came from the plant (not made by the agent)."""
+        self.texts: dict[int, str] = {}
+
+    def update(self, frame: Frame) -> None:
+        """Takes the rows in order: where a tag comes twice the later row stays."""
+        tag = frame.tag
+        self.bits[tag] = frame.bits
+        self.kind[tag] = frame.kind
+        self.status[tag] = frame.status
+        self.time[tag] = frame.time
+        self.received[tag] = frame.received
+        self.seen[tag[(frame.flags & 4) == 0]] = True
+        if frame.texts:
+            for row in np.flatnonzero(frame.kind == Kind.TEXT):
+                self.texts[int(tag[row])] = frame.texts[int(frame.bits[row])]
+
+    def value(self, number: int) -> float | int | bool | str | None:
+        """The newest value of a tag for people's eyes; None where it has none."""
+        match Kind(int(self.kind[number])):
+            case Kind.TEXT:
+                return self.texts.get(number)
+            case Kind.INT64:
+                return int(self.bits[number : number + 1].view(np.int64)[0])
+            case Kind.UINT64:
+                return int(self.bits[number])
+            case Kind.BOOL:
+                return bool(self.bits[number])
+            case Kind.NONE:
+                return None
+            case _:
+                return float(self.bits[number : number + 1].view(np.float64)[0])

@@ -1,0 +1,182 @@
+"""One supervisor per link: starts its connector, watches that it lives, starts it again when it does not.
+
+This is the one place, beside the CLI's last line, that catches everything: a fault in one connector must not reach its
+neighbours. What the supervisor promises:
+
+- A server that is absent at start is normal: the link is `waiting`, its tags say so, and it is tried again.
+- A link is up only when a value or a sign of life came within the connector's `silence`; else it is restarted.
+- Tries are spaced by a jittered, doubling back-off (0.5 s to 60 s; 10 s to 5 min after a refusal, which needs a person).
+- When a link goes down every one of its tags gets one row with status BadNoCommunication, so that no old value looks
+  fresh at the hub.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+import structlog
+
+from edge_agent.api import Connector, EdgeAgentError, Flag, Frame, Overloaded, Refused, Status, TimedOut, Words
+from edge_agent.backoff import Backoff
+from edge_agent.clock import Clock
+from edge_agent.inbox import Inbox
+
+_log = structlog.get_logger("link")
+
+STEADY_S: Final = 30.0
+"""A link that stayed up this long starts its back-off from the first step again."""
+
+
+@dataclass
+class LinkHealth:
+    """What `status` shows of a link. `state`: waiting (not tried yet or between tries), connecting, up, down."""
+
+    name: str
+    connector: str
+    state: str = "waiting"
+    since: float = 0.0
+    values: int = 0
+    reconnects: int = 0
+    error: EdgeAgentError | None = None
+    lost: dict[str, int] = field(default_factory=dict)
+    """Values lost at the source or by the protocol before they became rows, by reason."""
+
+
+class LinkOutlet:
+    """The outlet of one run of one link: passes frames on and notes the signs of life."""
+
+    def __init__(self, health: LinkHealth, inbox: Inbox, clock: Clock) -> None:
+        self._health, self._inbox, self._clock = health, inbox, clock
+        self.last = clock.monotonic()
+        self.began = self.last
+
+    async def put(self, frame: Frame) -> None:
+        """See `api.Outlet`."""
+        self.alive()
+        self._health.values += len(frame)
+        await self._inbox.put(frame)
+        self.last = self._clock.monotonic()
+
+    def alive(self) -> None:
+        """See `api.Outlet`."""
+        self.last = self._clock.monotonic()
+        if self._health.state != "up":
+            _enter(self._health, "up", self.last)
+            self._health.error = None
+
+    def lost(self, reason: str, count: int) -> None:
+        """See `api.Outlet`."""
+        self._health.lost[reason] = self._health.lost.get(reason, 0) + count
+
+
+class LinkSupervisor:
+    """Keeps one link running until it is cancelled."""
+
+    def __init__(
+        self, health: LinkHealth, numbers: list[int], make: Callable[[], Connector], inbox: Inbox, clock: Clock
+    ) -> None:
+        """`make` gives a fresh connector for each run; `numbers` are the link's tags."""
+        self.health = health
+        self._numbers, self._make, self._inbox, self._clock = numbers, make, inbox, clock
+        self._backoff = Backoff(0.5, 60.0)
+        self._refusal = Backoff(10.0, 300.0)
+        self._told_down = False
+
+    async def run(self) -> None:
+        """Never returns of itself."""
+        while True:
+            outlet = LinkOutlet(self.health, self._inbox, self._clock)
+            _enter(self.health, "connecting", outlet.began)
+            error = await self._once(outlet)
+            await self._went_down(error)
+            if self._clock.monotonic() - outlet.began > STEADY_S:
+                self._backoff.reset()
+                self._refusal.reset()
+            await anyio.sleep(self._wait(error))
+            self.health.reconnects += 1
+
+    async def _once(self, outlet: LinkOutlet) -> EdgeAgentError:
+        """One run of the connector: gives the reason why it ended."""
+        reason: list[EdgeAgentError] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._guarded, outlet, tasks.cancel_scope, reason)
+            tasks.start_soon(self._watch, outlet, tasks.cancel_scope, reason)
+        return reason[0]
+
+    async def _guarded(self, outlet: LinkOutlet, scope: anyio.CancelScope, reason: list[EdgeAgentError]) -> None:
+        try:
+            self._connector = self._make()
+            await self._connector.run(outlet)
+            reason.append(_ended(self.health.name))
+        except EdgeAgentError as error:
+            reason.append(error)
+        except Exception as error:  # noqa: BLE001 - the supervisor's purpose: no connector's fault may stop the others
+            _log.exception("connector_failed", link=self.health.name)
+            reason.append(_unexpected(self.health.name, error))
+        scope.cancel()
+
+    async def _watch(self, outlet: LinkOutlet, scope: anyio.CancelScope, reason: list[EdgeAgentError]) -> None:
+        """Restarts a connector that has been silent for too long, whatever it believes of itself."""
+        while True:
+            await anyio.sleep(0.5)
+            silent = self._clock.monotonic() - outlet.last
+            if silent > self._connector.silence and not self._inbox.values:
+                reason.append(_silent(self.health.name, silent))
+                scope.cancel()
+
+    async def _went_down(self, error: EdgeAgentError) -> None:
+        first = self.health.error is None or self.health.error.code != error.code or self.health.state == "up"
+        if first:
+            _log.warning("link_down", link=self.health.name, error=str(error))
+        if not self._told_down or self.health.state == "up":
+            row = Frame.of_status(
+                self._numbers, self._clock.wall(), Status.BAD_NO_COMMUNICATION, Flag.AGENT | Flag.RECEIVE_TIME
+            )
+            await self._inbox.put(row)
+            self.health.values += len(row)
+            self._told_down = True
+        self.health.error = error
+        _enter(self.health, "down", self._clock.monotonic())
+
+    def _wait(self, error: EdgeAgentError) -> float:
+        if isinstance(error, Overloaded) and error.retry_after is not None:
+            return error.retry_after
+        return (self._refusal if isinstance(error, Refused) else self._backoff).next()
+
+
+def _enter(health: LinkHealth, state: str, now: float) -> None:
+    if state == "up":
+        _log.info("link_up", link=health.name)
+    health.state, health.since = state, now
+
+
+def _ended(link: str) -> EdgeAgentError:
+    return EdgeAgentError(
+        "read",
+        link,
+        Words("수집이 저절로 끝났습니다", "the connector ended of itself"),
+        Words("프로그램 결함입니다. 기록(로그)을 보내 주십시오", "this is a defect of the program: send us the log"),
+    )
+
+
+def _unexpected(link: str, error: Exception) -> EdgeAgentError:
+    what = f"{type(error).__name__}: {error}"
+    return EdgeAgentError(
+        "read",
+        link,
+        Words(f"예상하지 못한 오류입니다 ({what})", f"unexpected fault ({what})"),
+        Words("프로그램 결함입니다. 기록(로그)을 보내 주십시오", "this is a defect of the program: send us the log"),
+    )
+
+
+def _silent(link: str, seconds: float) -> TimedOut:
+    return TimedOut(
+        "read",
+        link,
+        Words(
+            f"연결은 되어 있으나 {seconds:.0f}초 동안 아무 응답이 없습니다",
+            f"connected, but no sign of life for {seconds:.0f} s",
+        ),
+        Words("장비의 전원과 통신선을 확인하십시오. 자동으로 다시 접속합니다", "check the device's power and cable; reconnecting"),
+    )

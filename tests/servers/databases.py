@@ -94,7 +94,8 @@ class Database:
 
     def write(self, lines: str, precision: str = "ns") -> None:
         """Write line protocol through ``/api/v2/write``."""
-        self.call("POST", "/api/v2/write", lines.encode(), org=self.org, bucket=self.bucket, precision=precision)
+        where = {"org": self.org, "bucket": self.bucket, "precision": precision}
+        self.call("POST", "/api/v2/write", where, lines.encode())
 
 
 class InfluxDB(Database):

@@ -20,7 +20,9 @@
 //!     5 UInt64   2^63 + k * 2^32 + c                                       not exact in a double
 //!     6 Boolean  k + c is odd
 //!     7 String   "값 <k>/<c>"
-//!   --bad-every  when (k + c) % M == 0 and c > 0: no value, status BadSensorFailure (0x808C0000)
+//!   --bad-every  when (k + c) % M == 0 and c > 0: an empty value (Null) with status BadSensorFailure (0x808C0000)
+//! With --mixed each value also carries the status Good in words, and picoseconds (0) behind its times: fields that most
+//! servers leave out and every reader must cope with.
 //!
 //! Standard output is JSON, an object a line. When clients can connect:
 //!   {"event":"ready","url":...,"port":...,"ns":2,"tags":...,"period_ms":...,"t0_ns":...}
@@ -42,6 +44,8 @@ use tokio::signal::unix::{signal, SignalKind};
 use tokio::time::{interval_at, Instant, MissedTickBehavior};
 
 const NAMESPACE: &str = "urn:test:uafast";
+/// Must differ from the namespace of the tags: the library keeps its own nodes under this one.
+const APPLICATION: &str = "urn:test:uafast:server";
 const FIRST_ID: u32 = 1000;
 const USER: &str = "plant";
 const PASSWORD: &str = "plant-password";
@@ -106,12 +110,21 @@ fn value(k: u32, c: u64, mixed: bool) -> Variant {
 }
 
 fn sample(k: u32, c: u64, at: DateTime, o: &Options) -> DataValue {
-    if o.bad_every > 0 && c > 0 && (u64::from(k) + c) % o.bad_every == 0 {
-        let mut bad = DataValue::new_at_status(Variant::Empty, at, StatusCode::BadSensorFailure);
-        bad.value = None;
-        return bad;
+    let is_bad = o.bad_every > 0 && c > 0 && (u64::from(k) + c) % o.bad_every == 0;
+    let (value, status) = match is_bad {
+        // An absent value would lose its status in the library; an empty one keeps it.
+        true => (Variant::Empty, Some(StatusCode::BadSensorFailure)),
+        false => (value(k, c, o.mixed), o.mixed.then_some(StatusCode::Good)),
+    };
+    let picoseconds = o.mixed.then_some(0);
+    DataValue {
+        value: Some(value),
+        status,
+        source_timestamp: Some(at),
+        source_picoseconds: picoseconds,
+        server_timestamp: Some(at),
+        server_picoseconds: picoseconds,
     }
-    DataValue::new_at(value(k, c, o.mixed), at)
 }
 
 fn source_time(t0_ns: u64, c: u64, period_ms: u64) -> DateTime {
@@ -124,7 +137,7 @@ fn server(o: &Options, port: u16) -> Result<(Server, ServerHandle), String> {
     let users = [ANONYMOUS_USER_TOKEN_ID.to_string(), USER.to_string()];
     let mut builder = ServerBuilder::new()
         .application_name("uafast")
-        .application_uri(NAMESPACE)
+        .application_uri(APPLICATION)
         .product_uri(NAMESPACE)
         .host("127.0.0.1")
         .port(port)

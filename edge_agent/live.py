@@ -1,8 +1,14 @@
 """The newest row of every tag: what the status shows. Columns, one row a tag."""
 
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 
-from edge_agent.model import Frame, Kind, Status, TagTable
+from edge_agent.model import Event, Flag, Frame, Kind, Status, TagTable
+
+
+KEPT_EVENTS: Final = 50
 
 
 class Live:
@@ -19,6 +25,8 @@ class Live:
         self.seen = np.zeros(n, np.bool_)
         """Tags of which a row came from the plant (not made by the agent)."""
         self.texts: dict[int, str] = {}
+        self.events: dict[str, Event] = {}
+        """The newest events by id, oldest first, at most KEPT_EVENTS."""
 
     def update(self, frame: Frame) -> None:
         """Takes the rows in order: where a tag comes twice the later row stays."""
@@ -28,10 +36,18 @@ class Live:
         self.status[tag] = frame.status
         self.time[tag] = frame.time
         self.received[tag] = frame.received
-        self.seen[tag[(frame.flags & 4) == 0]] = True
+        self.seen[tag[(frame.flags & Flag.AGENT) == 0]] = True
         if frame.texts:
             for row in np.flatnonzero(frame.kind == Kind.TEXT):
                 self.texts[int(tag[row])] = frame.texts[int(frame.bits[row])]
+
+    def note(self, events: Sequence[Event]) -> None:
+        """Takes events; one that closes takes the place of its opening."""
+        for event in events:
+            self.events.pop(event.id, None)
+            self.events[event.id] = event
+        for old in list(self.events)[:-KEPT_EVENTS]:
+            del self.events[old]
 
     def value(self, number: int) -> float | int | bool | str | None:
         """The newest value of a tag for people's eyes; None where it has none."""

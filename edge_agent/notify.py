@@ -24,7 +24,7 @@ def notify(message: str) -> bool:
 
 
 def watchdog_interval() -> float | None:
-    """Seconds between two signs of life, half of what systemd allows; None where no watchdog is set for this process."""
+    """Seconds between two signs of life, half of what systemd allows; None where it set no watchdog for us."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     microseconds = os.environ.get("WATCHDOG_USEC", "")

@@ -53,3 +53,12 @@ def make_connector(link: LinkSection, numbers: list[int], clock: Clock) -> Conne
 def make_sink(section: SinkSection, clock: Clock) -> Sink:
     """The sink that `section` describes."""
     return cast(Sink, _load(SINKS[section.sink].implementation)(section, clock))
+
+
+class Sections:
+    """The table in the form in which `config.loader` wants it."""
+
+    connectors = CONNECTORS.keys()
+    sinks = SINKS.keys()
+    link_section = staticmethod(link_section)
+    sink_section = staticmethod(sink_section)

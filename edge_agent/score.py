@@ -22,7 +22,9 @@ class Scoring:
     `make` builds the detection; it runs in the worker thread, since loading kernels takes most of a second.
     """
 
-    def __init__(self, make: Callable[[], Detection], inbox: Inbox, clock: Clock, limit: int, save_every: float) -> None:
+    def __init__(
+        self, make: Callable[[], Detection], inbox: Inbox, clock: Clock, limit: int, save_every: float
+    ) -> None:
         self._make, self._inbox, self._clock = make, inbox, clock
         self._limit, self._save_every = limit, save_every
         self._frames: deque[Frame] = deque()

@@ -68,6 +68,7 @@ class Store:
                 self._live.update(frame)
                 if self._scoring is not None:
                     self._scoring.offer(frame)
+            self._live.note(events)
             await self.accept(frame, events)
 
     async def accept(self, frame: Frame, events: list[Event]) -> None:

@@ -5,7 +5,7 @@ neighbours. What the supervisor promises:
 
 - A server that is absent at start is normal: the link is `waiting`, its tags say so, and it is tried again.
 - A link is up only when a value or a sign of life came within the connector's `silence`; else it is restarted.
-- Tries are spaced by a jittered, doubling back-off (0.5 s to 60 s; 10 s to 5 min after a refusal, which needs a person).
+- Tries are spaced by a jittered, doubling back-off (0.5 s to 60 s; 10 s to 5 min where a person must act).
 - When a link goes down every one of its tags gets one row with status BadNoCommunication, so that no old value looks
   fresh at the hub.
 """
@@ -82,6 +82,7 @@ class LinkSupervisor:
         self._backoff = Backoff(0.5, 60.0)
         self._refusal = Backoff(10.0, 300.0)
         self._told_down = False
+        self._connector: Connector | None = None
 
     async def run(self) -> None:
         """Never returns of itself."""
@@ -121,7 +122,7 @@ class LinkSupervisor:
         while True:
             await anyio.sleep(0.5)
             silent = self._clock.monotonic() - outlet.last
-            if silent > self._connector.silence and not self._inbox.values:
+            if self._connector and silent > self._connector.silence and not self._inbox.values:
                 reason.append(_silent(self.health.name, silent))
                 scope.cancel()
 
@@ -178,5 +179,8 @@ def _silent(link: str, seconds: float) -> TimedOut:
             f"연결은 되어 있으나 {seconds:.0f}초 동안 아무 응답이 없습니다",
             f"connected, but no sign of life for {seconds:.0f} s",
         ),
-        Words("장비의 전원과 통신선을 확인하십시오. 자동으로 다시 접속합니다", "check the device's power and cable; reconnecting"),
+        Words(
+            "장비의 전원과 통신선을 확인하십시오. 자동으로 다시 접속합니다",
+            "check the device's power and cable; reconnecting",
+        ),
     )

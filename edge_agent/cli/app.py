@@ -1,0 +1,91 @@
+"""The commands and their options. Nothing heavy is imported before a command is chosen."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent import __version__
+from edge_agent.cli import EXIT_FAULT
+from edge_agent.cli import language as language_of_locale
+
+app = typer.Typer(
+    name="edge-agent",
+    help="Collects from OPC UA and Modbus, finds anomalies, keeps every sample, ships to the hub. "
+    "설비 데이터를 모아 이상을 찾고, 빠짐없이 보관하여 허브로 보냅니다.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[Path, typer.Argument(help="The configuration file (YAML). 설정 파일")]
+LanguageOption = Annotated[str, typer.Option("--language", "-l", help="ko or en; default: the locale. 표시 언어")]
+
+
+@app.command()
+def run(config: Config) -> None:
+    """The daemon: collect until SIGTERM. 수집을 시작합니다 (데몬)."""
+    from edge_agent.cli.daemon import run_daemon
+
+    sys.exit(run_daemon(config))
+
+
+@app.command()
+def check(config: Config, language: LanguageOption = "") -> None:
+    """Check a configuration: every fault at once, with its place and its cure. 설정을 검사합니다."""
+    from edge_agent.cli.check import check as check_config
+
+    sys.exit(check_config(config, language or language_of_locale(), sys.stdout))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="Stop after this many seconds. 실행 시간(초)")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Unattended: inject a fault, print figures, judge. 무인 점검")
+    ] = False,
+    influx: Annotated[
+        str | None, typer.Option(help="Ship to this InfluxDB too (token: INFLUX_TOKEN). InfluxDB 주소")
+    ] = None,
+    org: Annotated[str, typer.Option(help="InfluxDB organisation. 조직")] = "",
+    bucket: Annotated[str, typer.Option(help="InfluxDB bucket. 버킷")] = "",
+    language: LanguageOption = "",
+) -> None:
+    """A small virtual plant and the agent against it, live. 가상 공장으로 시연합니다."""
+    from edge_agent.cli.demo import demo as run_demo
+
+    if influx is not None and not (org and bucket):
+        raise typer.BadParameter("--influx needs --org and --bucket too")
+    target = None if influx is None else (influx, org, bucket)
+    sys.exit(run_demo(seconds, check, target, language or language_of_locale(), sys.stdout))
+
+
+@app.command()
+def status(
+    config: Annotated[
+        Path | None, typer.Argument(help="Configuration, or the socket itself. 설정 파일 또는 소켓")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The whole status as one JSON object.")] = False,
+    language: LanguageOption = "",
+) -> None:
+    """Ask the running agent how it is. 실행 중인 에이전트의 상태를 봅니다."""
+    from edge_agent.cli.ask import show_status
+
+    sys.exit(show_status(config, json, language or language_of_locale(), sys.stdout))
+
+
+@app.command()
+def warmup() -> None:
+    """Compile all kernels into the cache, so that the first start is quick. 연산 커널을 미리 컴파일합니다."""
+    from edge_agent.cli.warmup import warm_up
+
+    if not warm_up(sys.stdout):
+        sys.exit(EXIT_FAULT)
+
+
+@app.command()
+def version() -> None:
+    """Print the version. 버전을 표시합니다."""
+    typer.echo(f"edge-agent {__version__}")

@@ -1,0 +1,100 @@
+"""`edge-agent run`: the daemon around the flow: state folder, lock, logs, signals, exit code."""
+
+import fcntl
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import structlog
+
+from edge_agent.cli import EXIT_BUSY, EXIT_CONFIG, language
+from edge_agent.cli.kernels import place_kernel_cache
+from edge_agent.clock import SystemClock
+from edge_agent.config.loader import Loaded, load
+from edge_agent.errors import ConfigError
+from edge_agent.registry import Sections
+
+
+def run_daemon(path: Path) -> int:
+    """Runs until SIGTERM or SIGINT; gives the exit code (0 stopped in order, 75 busy, 78 configuration)."""
+    place_kernel_cache()
+    _set_up_log()
+    try:
+        loaded = load(path, Sections())
+    except ConfigError as error:
+        sys.stderr.write(error.in_language(language()) + "\n")
+        return EXIT_CONFIG
+    with _only_one(loaded.config.runtime.state) as alone:
+        if not alone:
+            structlog.get_logger("agent").error("already_running", state=str(loaded.config.runtime.state))
+            return EXIT_BUSY
+        anyio.run(_run, loaded)
+    return 0
+
+
+async def _run(loaded: Loaded) -> None:
+    from edge_agent.flow import Agent
+
+    stop = anyio.Event()
+    agent = Agent(loaded, SystemClock())
+    gc.freeze()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stop_on_signal, stop)
+        await agent.run(stop)
+        tasks.cancel_scope.cancel()
+
+
+async def _stop_on_signal(stop: anyio.Event) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            stop.set()
+
+
+@contextmanager
+def _only_one(state: Path) -> Iterator[bool]:
+    """True for the one agent that may use this state folder; a folder that cannot be written locks nobody out."""
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        lock = (state / "lock").open("w")
+    except OSError:
+        yield True
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _set_up_log() -> None:
+    """One line a fact on standard error: with time and colour for a person, bare key=value for systemd's journal."""
+    for_systemd = "JOURNAL_STREAM" in os.environ
+    time_stamp = [] if for_systemd else [structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    render = (
+        structlog.processors.LogfmtRenderer(key_order=["level", "logger", "event"])
+        if for_systemd or not sys.stderr.isatty()
+        else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            *time_stamp,
+            structlog.processors.format_exc_info,
+            structlog.processors.UnicodeDecoder(),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(
+        level=logging.ERROR, stream=sys.stderr, format="level=%(levelname)s logger=%(name)s event=%(message)s"
+    )

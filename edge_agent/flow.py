@@ -1,0 +1,139 @@
+"""The whole road on one screen.
+
+    links (supervised) → inbox → store ─┬→ live view
+                                        ├→ scoring → events ↩ inbox
+                                        └→ journal → deliveries (a cursor a sink) → hub
+
+The stages stand inside each other in the order in which they stop: links first, then what stores and scores, then the
+deliveries, so that at the end nothing is left between two stages and the ledger balances.
+"""
+
+from typing import Final
+
+import anyio
+import structlog
+
+from edge_agent import notify, registry
+from edge_agent.clock import Clock
+from edge_agent.config.loader import Loaded
+from edge_agent.deliver import Delivery
+from edge_agent.detect import Detection
+from edge_agent.gap import gap_events
+from edge_agent.inbox import Inbox
+from edge_agent.journal import Journal
+from edge_agent.live import Live
+from edge_agent.model import Frame
+from edge_agent.score import Scoring
+from edge_agent.status import Rates, StatusServer, ledger_rows
+from edge_agent.store import News, Store
+from edge_agent.supervise import LinkHealth, LinkSupervisor
+
+_log = structlog.get_logger("agent")
+FINISH_S: Final = 5.0
+"""At stop, what waits for a hub that answers is delivered for this long; the rest goes on after the next start."""
+STALLED_S: Final = 15.0
+"""The watchdog is not fed when the store stage has not turned for this long."""
+
+
+class Agent:
+    """Everything of one run, made from a checked configuration; `run` goes on until `stop` is set."""
+
+    def __init__(self, loaded: Loaded, clock: Clock) -> None:
+        config = self.config = loaded.config
+        self.clock, self.tags = clock, loaded.tags
+        self.state_folder = config.runtime.state
+        self.started = clock.monotonic()
+        self.inbox = Inbox(config.runtime.queue_values)
+        self.live = Live(loaded.tags)
+        self.journal = Journal.open(config.journal.path, loaded.tags, config.journal, clock)
+        self._accepted_before = self._accounted
+        self.news = News()
+        self.scoring = self._make_scoring() if config.detection.enabled else None
+        self.store = Store(
+            self.inbox, self.live, self.scoring, self.journal, self.news, clock, config.runtime.queue_values
+        )
+        self.links = [self._make_link(link.name, loaded.numbers[link.name]) for link in config.links]
+        self.deliveries = [
+            Delivery(section, registry.make_sink(section, clock), self.journal.cursor(section.name), self.news, clock)
+            for section in config.sinks
+        ]
+        self.rates = Rates(self)
+
+    def _make_scoring(self) -> Scoring:
+        config = self.config
+        checkpoint = self.state_folder / "detection"
+        return Scoring(
+            lambda: Detection(self.tags, config.detection, self.clock, checkpoint),
+            self.inbox,
+            self.clock,
+            config.runtime.queue_values,
+            config.detection.checkpoint_interval,
+        )
+
+    def _make_link(self, name: str, numbers: list[int]) -> LinkSupervisor:
+        link = next(link for link in self.config.links if link.name == name)
+        health = LinkHealth(name, link.connector, since=self.started)
+        return LinkSupervisor(
+            health, numbers, lambda: registry.make_connector(link, numbers, self.clock), self.inbox, self.clock
+        )
+
+    async def run(self, stop: anyio.Event) -> None:
+        """Collects until `stop` is set, then stops in order: nothing collected is lost on the way."""
+        self.inbox.put_events(gap_events(self.journal.report, self.config.site.name, self.clock.wall()))
+        async with anyio.create_task_group() as background:
+            background.start_soon(StatusServer(self).run)
+            background.start_soon(self.rates.run)
+            background.start_soon(self.store.sync_often, self.config.journal.sync_interval)
+            background.start_soon(notify.feed_watchdog, self._progressing)
+            async with anyio.create_task_group() as delivering:
+                for delivery in self.deliveries:
+                    delivering.start_soon(delivery.run)
+                await self._collect(stop)
+                delivering.cancel_scope.cancel()
+            async with anyio.create_task_group() as finishing:
+                for delivery in self.deliveries:
+                    finishing.start_soon(delivery.finish, FINISH_S)
+            await self.store.sync()
+            background.cancel_scope.cancel()
+        self.journal.close()
+        _log.info("agent_stopped", ledger=ledger_rows(self))
+
+    async def _collect(self, stop: anyio.Event) -> None:
+        async with anyio.create_task_group() as storing:
+            storing.start_soon(self.store.run)
+            if self.scoring is not None:
+                storing.start_soon(self.scoring.run)
+            async with anyio.create_task_group() as linking:
+                for supervisor in self.links:
+                    linking.start_soon(supervisor.run)
+                notify.notify("READY=1")
+                _log.info("agent_started", links=len(self.links), tags=len(self.tags), sinks=len(self.deliveries))
+                await stop.wait()
+                notify.notify("STOPPING=1")
+                linking.cancel_scope.cancel()
+            self.inbox.close()
+            if self.scoring is not None:
+                self.scoring.close()
+        _, events = await self.inbox.take(0)
+        await self.store.accept(Frame.empty(), events)
+
+    @property
+    def _accounted(self) -> int:
+        return self.journal.accepted + sum(self.journal.lost.values())
+
+    @property
+    def on_the_way(self) -> int:
+        """Values collected in this run that the journal has not accepted yet."""
+        return self.inbox.values + self.store.pending + self.store.given_up
+
+    @property
+    def door_balanced(self) -> bool:
+        """Whether every value that came through the door in this run is accepted, lost with a reason, or on the way.
+
+        Not decided (true) at the instant when the journal is just taking rows.
+        """
+        taking = self.store.pending > 0
+        return taking or self.inbox.collected == self._accounted - self._accepted_before + self.on_the_way
+
+    def _progressing(self) -> bool:
+        return self.clock.monotonic() - self.store.progress < STALLED_S

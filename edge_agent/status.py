@@ -1,0 +1,242 @@
+"""What the running agent says of itself: one JSON object, on a unix socket and in `edge-agent status`.
+
+The object's form is part of the contract with the view and with scripts; `version` counts its changes.
+"""
+
+import json
+import os
+import resource
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.abc
+import structlog
+
+from edge_agent import __version__
+from edge_agent.errors import EdgeAgentError
+from edge_agent.model import Event, Label
+from edge_agent.model.status import quality_of, status_name
+from edge_agent.supervise import LinkHealth
+
+if TYPE_CHECKING:
+    from edge_agent.deliver import Delivery
+    from edge_agent.flow import Agent
+
+_log = structlog.get_logger("status")
+_PAGE = resource.getpagesize()
+
+
+class Rates:
+    """Values a second per link and over all, over the last second or two; CPU and memory of this process."""
+
+    def __init__(self, agent: "Agent") -> None:
+        self._agent = agent
+        self.links: dict[str, float] = {}
+        self._last = (agent.clock.monotonic(), {s.health.name: 0 for s in agent.links})
+
+    async def run(self) -> None:
+        """Measures once a second until cancelled."""
+        while True:
+            await anyio.sleep(1.0)
+            now = self._agent.clock.monotonic()
+            counts = {s.health.name: s.health.values for s in self._agent.links}
+            before, last = self._last
+            self.links = {name: (n - last[name]) / max(now - before, 1e-9) for name, n in counts.items()}
+            self._last = (now, counts)
+
+    def snapshot(self) -> dict[str, float]:
+        """The `rates` part of the status."""
+        collected = self._agent.inbox.collected
+        return {
+            "values_per_s": round(sum(self.links.values()), 1),
+            "cpu_s": round(time.process_time(), 3),
+            "cpu_s_per_million": round(time.process_time() / collected * 1e6, 3) if collected else 0.0,
+            "rss_mb": round(_resident_bytes() / 1e6, 1),
+        }
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+
+
+def snapshot(agent: "Agent") -> dict[str, Any]:
+    """The whole status; see `edge_agent/cli/view.py` for a reader of it."""
+    return {
+        "version": 1,
+        "agent": __version__,
+        "site": agent.config.site.name,
+        "now_ns": agent.clock.wall(),
+        "uptime_s": round(agent.clock.monotonic() - agent.started, 3),
+        "pid": os.getpid(),
+        "language": agent.config.runtime.language,
+        "machines": _machines(agent),
+        "links": [_link(agent, s.health) for s in agent.links],
+        "detection": _detection(agent),
+        "events": [_event(event) for event in reversed(agent.live.events.values())],
+        "journal": _journal(agent),
+        "ledger": ledger_rows(agent),
+        "rates": agent.rates.snapshot(),
+    }
+
+
+def _machines(agent: "Agent") -> list[dict[str, Any]]:
+    machines: dict[str, dict[str, Any]] = {}
+    now = agent.clock.wall()
+    for number, tag in enumerate(agent.tags):
+        machine = machines.setdefault(
+            tag.machine.path, {"path": tag.machine.path, "label": _label(tag.machine.label), "tags": []}
+        )
+        status = int(agent.live.status[number])
+        received = int(agent.live.received[number])
+        machine["tags"].append(
+            {
+                "name": tag.name,
+                "label": _label(tag.label),
+                "unit": tag.unit,
+                "role": tag.role.value,
+                "value": agent.live.value(number),
+                "status": status,
+                "status_name": status_name(status),
+                "quality": quality_of(status).name.lower(),
+                "age_s": round((now - received) / 1e9, 3) if received else None,
+                "time_ns": int(agent.live.time[number]),
+                "seen": bool(agent.live.seen[number]),
+            }
+        )
+    return list(machines.values())
+
+
+def _link(agent: "Agent", health: LinkHealth) -> dict[str, Any]:
+    return {
+        "name": health.name,
+        "connector": health.connector,
+        "state": health.state,
+        "since_s": round(agent.clock.monotonic() - health.since, 1),
+        "values": health.values,
+        "values_per_s": round(agent.rates.links.get(health.name, 0.0), 1),
+        "reconnects": health.reconnects,
+        "lost": dict(health.lost),
+        "error": _words(health.error),
+    }
+
+
+def _detection(agent: "Agent") -> dict[str, Any]:
+    scoring = agent.scoring
+    if scoring is None or scoring.detection is None:
+        return {"engine": "off" if scoring is None else "starting", "learning": 0, "ready": 0, "skipped": 0}
+    learning, ready = scoring.detection.learning()
+    return {
+        "engine": scoring.detection.engine,
+        "learning": learning,
+        "ready": ready,
+        "skipped": scoring.skipped,
+    }
+
+
+def _journal(agent: "Agent") -> dict[str, Any]:
+    journal = agent.journal
+    return {
+        "path": str(journal.path),
+        "bytes": journal.bytes,
+        "segments": journal.segments,
+        "accepted": journal.accepted,
+        "writable": journal.writable and agent.store.error is None,
+        "error": _words(agent.store.error),
+    }
+
+
+def ledger_rows(agent: "Agent") -> list[dict[str, Any]]:
+    """Collected = delivered + waiting + quarantined + dropped, a row a sink (one for the journal where there is none).
+
+    `on_the_way` is collected in this run and not yet in the journal. `balanced` also says that what came through the
+    links' door in this run is all accounted for.
+    """
+    return [_delivered(agent, delivery) for delivery in agent.deliveries] or [_kept(agent)]
+
+
+def _delivered(agent: "Agent", delivery: "Delivery") -> dict[str, Any]:
+    ledger = delivery.cursor.ledger()
+    return {
+        "sink": delivery.health.name,
+        "collected": ledger.collected,
+        "delivered": ledger.delivered,
+        "waiting": ledger.waiting,
+        "quarantined": ledger.quarantined,
+        "dropped": dict(ledger.dropped),
+        "on_the_way": agent.on_the_way,
+        "balanced": ledger.balanced and agent.door_balanced,
+        "state": delivery.health.state,
+        "error": _words(delivery.health.error),
+    }
+
+
+def _kept(agent: "Agent") -> dict[str, Any]:
+    journal = agent.journal
+    return {
+        "sink": "journal",
+        "collected": journal.accepted + sum(journal.lost.values()),
+        "delivered": 0,
+        "waiting": journal.accepted,
+        "quarantined": 0,
+        "dropped": dict(journal.lost),
+        "on_the_way": agent.on_the_way,
+        "balanced": agent.door_balanced,
+        "state": "ok" if agent.store.error is None else "retrying",
+        "error": _words(agent.store.error),
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "path": event.path,
+        "detector": event.detector,
+        "class": event.event_class.value,
+        "severity": event.severity.name.lower(),
+        "state": event.state.value,
+        "start_ns": event.start,
+        "end_ns": event.end,
+        "text": _label(event.text),
+        "evidence": event.evidence,
+    }
+
+
+def _label(label: Label) -> dict[str, str]:
+    return {"ko": label.ko, "en": label.en}
+
+
+def _words(error: EdgeAgentError | None) -> dict[str, str] | None:
+    return None if error is None else {"ko": error.in_language("ko"), "en": error.in_language("en"), "code": error.code}
+
+
+class StatusServer:
+    """Answers every connection with one snapshot and closes it. The socket is for the owner and the group only."""
+
+    def __init__(self, agent: "Agent") -> None:
+        self._agent = agent
+        self._path = agent.config.runtime.socket or agent.state_folder / "status.sock"
+
+    async def run(self) -> None:
+        """Serves until cancelled; without a socket the agent collects all the same, and says so."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.unlink(missing_ok=True)
+            listener = await anyio.create_unix_listener(self._path, mode=0o660)
+        except OSError as error:
+            _log.error("status_unavailable", path=str(self._path), error=str(error))
+            return
+        async with listener:
+            try:
+                await listener.serve(self._answer)
+            finally:
+                self._path.unlink(missing_ok=True)
+
+    async def _answer(self, stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            with anyio.move_on_after(5.0):
+                try:
+                    await stream.send(json.dumps(snapshot(self._agent), ensure_ascii=False).encode())
+                except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    return

@@ -1,0 +1,117 @@
+"""The supervisor against connectors that misbehave in every way: none of it reaches anyone else."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from edge_agent.api import Frame, NotConnected, Outlet, Overloaded, Words
+from edge_agent.backoff import Backoff
+from edge_agent.clock import SystemClock
+from edge_agent.inbox import Inbox
+from edge_agent.model import Flag, Quality
+from edge_agent.model.status import quality_of
+from edge_agent.supervise import LinkHealth, LinkSupervisor
+
+pytestmark = pytest.mark.anyio
+NOBODY = NotConnected("connect", "plc", Words("없음", "nobody"), Words("확인", "look"))
+
+
+class Scripted:
+    """A connector that does what the test's function says: real runs, real waiting."""
+
+    def __init__(self, script: Callable[[Outlet], Awaitable[None]], silence: float = 30.0) -> None:
+        self._script, self.silence = script, silence
+
+    async def run(self, outlet: Outlet) -> None:
+        await self._script(outlet)
+
+
+async def watch(scripts: list[Callable[[Outlet], Awaitable[None]]], until: Callable[[LinkHealth], bool], **kw) -> tuple:
+    """Runs a supervisor over the scripts, one a try (the last one again and again), until `until` says so."""
+    inbox, health, tries = Inbox(10_000), LinkHealth("plc", "scripted"), iter(scripts)
+    last = [scripts[-1]]
+
+    def make() -> Scripted:
+        last[0] = next(tries, last[0])
+        return Scripted(last[0], **kw)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(LinkSupervisor(health, [0, 1], make, inbox, SystemClock()).run)
+        with anyio.fail_after(20):
+            while not until(health):
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    frame, _ = await inbox.take(0)
+    return health, frame
+
+
+async def absent(outlet: Outlet) -> None:
+    raise NOBODY
+
+
+async def defective(outlet: Outlet) -> None:
+    raise ZeroDivisionError("a defect")
+
+
+async def returns(outlet: Outlet) -> None:
+    return
+
+
+async def works(outlet: Outlet) -> None:
+    await outlet.put(Frame.of_floats([0, 1], 5, [1.0, 2.0]))
+    await anyio.sleep_forever()
+
+
+async def falls_silent(outlet: Outlet) -> None:
+    outlet.alive()
+    await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("first", [absent, defective, returns])
+async def test_it_is_tried_again_until_it_works(first: Callable[[Outlet], Awaitable[None]]) -> None:
+    health, frame = await watch([first, works], lambda h: h.values >= 4)
+    assert health.state == "up"
+    assert health.error is None
+    assert health.reconnects == 1
+    assert frame.floats()[-2:].tolist() == [1.0, 2.0]
+
+
+async def test_a_link_that_goes_down_says_so_in_each_of_its_tags_once() -> None:
+    async def breaks(outlet: Outlet) -> None:
+        await outlet.put(Frame.of_floats([0, 1], 5, [1.0, 2.0]))
+        raise NOBODY
+
+    _, frame = await watch([breaks, absent, absent], lambda h: h.reconnects >= 2)
+    assert frame.tag.tolist() == [0, 1, 0, 1]
+    assert [quality_of(int(s)) for s in frame.status] == [Quality.GOOD] * 2 + [Quality.BAD] * 2
+    assert (frame.flags[2:] & Flag.AGENT).all()
+    assert frame.value(2) is None
+
+
+async def test_an_absent_server_is_told_at_start() -> None:
+    health, frame = await watch([absent], lambda h: h.reconnects >= 1)
+    assert health.error is NOBODY
+    assert frame.tag.tolist() == [0, 1]
+
+
+async def test_a_silent_connector_is_restarted() -> None:
+    health, _ = await watch([falls_silent], lambda h: h.error is not None, silence=0.2)
+    assert health.error is not None
+    assert health.error.code == "EA-202"
+
+
+async def test_the_other_side_may_ask_for_patience() -> None:
+    async def patient(outlet: Outlet) -> None:
+        raise Overloaded("connect", "plc", Words("", ""), Words("", ""), retry_after=0.01)
+
+    health, _ = await watch([patient], lambda h: h.reconnects >= 5)
+    assert health.reconnects >= 5
+
+
+def test_backoff_doubles_within_its_bounds() -> None:
+    backoff = Backoff(1.0, 8.0)
+    for step in (1, 2, 4, 8, 8):
+        assert step / 2 <= backoff.next() <= step
+    backoff.reset()
+    assert backoff.next() <= 1

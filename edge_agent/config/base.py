@@ -1,5 +1,6 @@
 """The sections that connectors and sinks build theirs on. Strict: an unknown key is a fault, a text no number."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from edge_agent.errors import Refused, Words
 from edge_agent.model.tag import Role
 
 _UNITS: Final = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -67,6 +69,24 @@ class Secret(Section):
         if sum(value is not None for value in (self.env, self.file, self.credential)) != 1:
             raise ValueError("secret_one_of")
         return self
+
+    def read(self) -> str:
+        """The secret's text without the line end, read anew each time; raises Refused where it is not to be had."""
+        try:
+            if self.env is not None:
+                return os.environ[self.env]
+            path = self.file or Path(os.environ["CREDENTIALS_DIRECTORY"]) / (self.credential or "")
+            return path.read_text("utf-8").rstrip("\r\n")
+        except (KeyError, OSError, UnicodeDecodeError) as error:
+            raise Refused(
+                "read secret",
+                str(self.env or self.file or self.credential),
+                Words(f"비밀 값을 읽을 수 없습니다 ({error})", f"the secret cannot be read ({error})"),
+                Words(
+                    "환경 변수, 파일 또는 systemd 인증 정보(LoadCredential)를 확인하십시오",
+                    "look at the environment variable, the file, or the unit's LoadCredential",
+                ),
+            ) from error
 
 
 class TagSection(Section):

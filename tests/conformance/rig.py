@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from edge_agent.api import Frame, Kind, LinkSection
 from tests.servers.process import ServerProcess, free_port
@@ -154,7 +155,7 @@ class Collector:
         self.waiting_most = max(self.waiting_most, self.waiting)
         try:
             await self._gate.wait()
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
         finally:
             self.waiting -= 1
         self.frames.append(frame)

@@ -1,0 +1,88 @@
+"""A point: one tag at its place in a device, with all that is needed to turn its bytes into a value. Data only."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from connectors.modbus.address import WHOLE, Address
+
+Order = Literal["ABCD", "CDAB", "BADC", "DCBA"]
+"""Byte order on the wire: A is the highest byte of a 4-byte value.
+
+For 8 bytes the same rule goes on (ABCDEFGH, GHEFCDAB, BADCFEHG, HGFEDCBA); for 2 bytes only the order within a word
+is left (AB, AB, BA, BA); for texts too, whose words never change places.
+"""
+
+Encoding = Literal["utf-8", "cp949"]
+
+WORDS: Final = {
+    "int8": 1,
+    "uint8": 1,
+    "int16": 1,
+    "uint16": 1,
+    "int32": 2,
+    "uint32": 2,
+    "float32": 2,
+    "int64": 4,
+    "uint64": 4,
+    "float64": 4,
+}
+"""Numeric type -> registers. An 8-bit value is the low byte of its register."""
+
+BOOL: Final = "bool"
+TEXT: Final = "text"
+
+
+class Span(NamedTuple):
+    """Addresses `start` up to but not including `end` of one function code: registers, coils or discrete inputs."""
+
+    function: int
+    start: int
+    end: int
+
+    def covers(self, other: "Span") -> bool:
+        """Whether `other` lies wholly inside."""
+        return self.function == other.function and self.start <= other.start and other.end <= self.end
+
+
+class Sentinel(NamedTuple):
+    """A raw value that is no measurement, and the status that says so."""
+
+    raw: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One tag of one device.
+
+    `number` is the tag's number; `type` a key of WORDS, BOOL or TEXT; `size` the length of a text in bytes. The value
+    is raw * `scale` + `offset`.
+    """
+
+    number: int
+    address: Address
+    type: str
+    order: Order = "ABCD"
+    scale: float = 1.0
+    offset: float = 0.0
+    size: int = 0
+    encoding: Encoding = "utf-8"
+    sentinels: tuple[Sentinel, ...] = ()
+
+    @property
+    def span(self) -> Span:
+        """The addresses that its value occupies."""
+        start = self.address.wire
+        return Span(self.address.function, start, start + width(self.type, self.address.bit, self.size))
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the value is calculated from the raw one, and so a float64."""
+        return self.scale != 1.0 or self.offset != 0.0
+
+
+def width(kind: str, bit: int = WHOLE, size: int = 0) -> int:
+    """How many addresses a value of type `kind` occupies; `bit` and `size` as in Point."""
+    if kind == BOOL or bit != WHOLE:
+        return 1
+    return (size + 1) // 2 if kind == TEXT else WORDS[kind]

@@ -1,0 +1,204 @@
+"""Child of the benches: one client in a process of its own, its CPU and memory measured from inside.
+
+`python -m tests.bench.collect WAY URL TAGS SECONDS [WINDOW]` prints one JSON object. Ways: `opcua`, `modbus` (our
+connectors), `asyncua`, `pymodbus` (the plain library loops).
+"""
+
+import json
+import resource
+import sys
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import numpy as np
+
+from edge_agent.api import Frame, SystemClock
+
+WARM_S = 3.0
+
+
+class Meter:
+    """Counts values from the end of the warm-up on, with latency and losses by tick."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.values = self.lost = 0
+        self.began = self.cpu = 0.0
+        self.delays: list[np.ndarray] = []
+        self.last: np.ndarray | None = None
+
+    def warm(self) -> None:
+        self.began, self.cpu = time.monotonic(), time.process_time()
+
+    def result(self) -> dict[str, Any]:
+        took, cpu = time.monotonic() - self.began, time.process_time() - self.cpu
+        delays = np.concatenate(self.delays) / 1e6 if self.delays else None
+        return {
+            "values": self.values,
+            "seconds": took,
+            "cpu_s": cpu,
+            "lost": self.lost,
+            "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+            "p50_ms": None if delays is None else float(np.percentile(delays, 50)),
+            "p99_ms": None if delays is None else float(np.percentile(delays, 99)),
+        }
+
+
+class FrameMeter(Meter):
+    """An outlet that counts: values of tag k are k + tick / 1024, so every missing tick shows."""
+
+    def __init__(self, seconds: float, tags: int, ticks: bool) -> None:
+        super().__init__(seconds)
+        self._ticks = ticks
+        self.last = np.full(tags, -1.0)
+
+    async def put(self, frame: Frame) -> None:
+        if not self.began:
+            return
+        self.values += len(frame)
+        self.delays.append(np.unique(frame.received - frame.time))
+        if self._ticks:
+            self._count_lost(frame)
+
+    def _count_lost(self, frame: Frame) -> None:
+        assert self.last is not None
+        tick = np.rint((frame.floats() - frame.tag) * 1024)
+        order = np.argsort(frame.tag, kind="stable")
+        tag, tick = frame.tag[order], tick[order]
+        before = np.where(np.r_[True, tag[1:] != tag[:-1]], self.last[tag], np.r_[0.0, tick[:-1]])
+        self.lost += int(np.maximum(tick - before - 1, 0)[before >= 0].sum())
+        self.last[tag] = tick
+
+    def alive(self) -> None: ...
+
+    def lost_values(self, reason: str, count: int) -> None:
+        if self.began:
+            self.lost += count
+
+
+class Outlet:
+    """The meter in the form that a connector wants."""
+
+    def __init__(self, meter: FrameMeter) -> None:
+        self.put, self.alive, self.lost = meter.put, meter.alive, meter.lost_values
+
+
+async def ours(connector: Any, meter: FrameMeter) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(connector.run, Outlet(meter))
+        await anyio.sleep(WARM_S)
+        meter.warm()
+        await anyio.sleep(meter.seconds)
+        result = meter.result()
+        tasks.cancel_scope.cancel()
+    print(json.dumps(result))
+
+
+def opcua(url: str, tags: int, seconds: float) -> None:
+    from connectors.opcua.client import OpcUaConnector
+
+    from connectors.opcua.config import OpcUaLink
+
+    link = OpcUaLink.model_validate(
+        {
+            "name": "bench",
+            "connector": "opcua",
+            "machine": "m",
+            "url": url,
+            "security": {"policy": "None"},
+            "publishing_interval": "100ms",
+            "tags": [{"tag": f"t{k}", "node": f"ns=2;i={1000 + k}", "interval": "100ms"} for k in range(tags)],
+        }
+    )
+    meter = FrameMeter(seconds, tags, ticks=True)
+    anyio.run(ours, OpcUaConnector(link, list(range(tags)), SystemClock()), meter)
+
+
+def modbus(url: str, tags: int, seconds: float, window: int) -> None:
+    from connectors.modbus.client import ModbusConnector
+    from connectors.modbus.config import ModbusLink
+
+    where = urlsplit(url)
+    link = ModbusLink.model_validate(
+        {
+            "name": "bench",
+            "connector": "modbus",
+            "machine": "m",
+            "host": where.hostname,
+            "port": where.port,
+            "devices": [
+                {
+                    "unit": 1,
+                    "window": window,
+                    "tags": [
+                        {"tag": f"t{k}", "address": f"HR:{2 * k}", "type": "float32", "interval": "100ms"}
+                        for k in range(tags)
+                    ],
+                }
+            ],
+        }
+    )
+    meter = FrameMeter(seconds, tags, ticks=False)
+    anyio.run(ours, ModbusConnector(link, list(range(tags)), SystemClock()), meter)
+
+
+async def asyncua(url: str, tags: int, seconds: float) -> None:
+    """The way the library's manual writes it: a subscription with a handler."""
+    from asyncua import Client
+
+    meter = Meter(seconds)
+
+    class Handler:
+        def datachange_notification(self, node: Any, value: Any, data: Any) -> None:
+            meter.values += 1
+
+    client = Client(url)
+    await client.connect()
+    subscription = await client.create_subscription(100, Handler())
+    nodes = [client.get_node(f"ns=2;i={1000 + k}") for k in range(tags)]
+    for start in range(0, tags, 1000):
+        await subscription.subscribe_data_change(nodes[start : start + 1000], queuesize=10, sampling_interval=0)
+    await anyio.sleep(WARM_S)
+    meter.values = 0
+    meter.warm()
+    await anyio.sleep(seconds)
+    print(json.dumps(meter.result()), flush=True)
+
+
+async def pymodbus(url: str, tags: int, seconds: float) -> None:
+    """The straight loop: read a block, convert it, next block; flat out."""
+    from pymodbus.client import AsyncModbusTcpClient
+
+    where = urlsplit(url)
+    client = AsyncModbusTcpClient(where.hostname or "", port=where.port or 502)
+    await client.connect()
+    meter = Meter(seconds)
+    meter.warm()
+    while time.monotonic() - meter.began < seconds:
+        for start in range(0, tags * 2, 120):
+            count = min(120, tags * 2 - start)
+            answer = await client.read_holding_registers(start, count=count, device_id=1)
+            values = client.convert_from_registers(answer.registers, client.DATATYPE.FLOAT32)
+            meter.values += len(values) if isinstance(values, list) else 1
+    print(json.dumps(meter.result()), flush=True)
+    client.close()
+
+
+def main() -> None:
+    way, url, tags, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+    window = int(sys.argv[5]) if len(sys.argv) > 5 else 1
+    match way:
+        case "opcua":
+            opcua(url, tags, seconds)
+        case "modbus":
+            modbus(url, tags, seconds, window)
+        case "asyncua":
+            anyio.run(asyncua, url, tags, seconds)
+        case "pymodbus":
+            anyio.run(pymodbus, url, tags, seconds)
+
+
+if __name__ == "__main__":
+    main()

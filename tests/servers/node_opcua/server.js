@@ -27,6 +27,8 @@
  * when clients can connect, and {"event":"stopped","ticks":...,"last_source_ns":...} at SIGTERM or SIGINT.
  */
 const path = require("node:path");
+const { webcrypto } = require("node:crypto");
+globalThis.crypto ??= webcrypto; // Node.js 18 has it, but not under the name the library looks for
 const { parseArgs } = require("node:util");
 const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
 const { nodesets } = require("node-opcua-nodesets");
@@ -220,7 +222,9 @@ async function main() {
   say("ready", { url: `opc.tcp://127.0.0.1:${port}/`, port, ns, period_ms: period }, "t0_ns", t0);
 }
 
-main().catch((error) => {
-  process.stderr.write(`node-opcua server: ${error.stack || error}\n`);
-  process.exit(2);
-});
+if (require.main === module) {
+  main().catch((error) => {
+    process.stderr.write(`node-opcua server: ${error.stack || error}\n`);
+    process.exit(2);
+  });
+}

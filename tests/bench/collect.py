@@ -118,6 +118,7 @@ def opcua(url: str, tags: int, seconds: float) -> None:
 
 def modbus(url: str, tags: int, seconds: float, window: int) -> None:
     from connectors.modbus.client import ModbusConnector
+
     from connectors.modbus.config import ModbusLink
 
     where = urlsplit(url)

@@ -1,0 +1,168 @@
+"""The paths from the wire: to the frame, and the whole way into InfluxDB; each beside the plain library loop."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bench.record import Record
+from tests.servers.agent import AgentProcess, machines, opcua_tags
+from tests.servers.databases import InfluxDB
+from tests.servers.sources import MbServer, Uafast
+
+TAGS = 10_000
+SECONDS = 8.0
+MACHINES = 60
+"""10,000 tags on 60 machines: 167 signals each, as the schema wants (at most 180 fields)."""
+
+
+def _child(way: str, url: str, *more: object) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.bench.collect", way, url, str(TAGS), str(SECONDS), *map(str, more)]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=120)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def _cost(result: dict[str, Any]) -> float:
+    return result["cpu_s"] / max(result["values"], 1) * 1e6
+
+
+def _record(name: str, result: dict[str, Any], library: dict[str, Any] | None) -> Record:
+    return Record(
+        name,
+        values_per_s=result["values"] / result["seconds"],
+        cpu_s_per_million=_cost(result),
+        rss_mb=result["rss_mb"],
+        p50_ms=result["p50_ms"],
+        p99_ms=result["p99_ms"],
+        lost=result["lost"],
+        ratio_to_library=_cost(result) / _cost(library) if library else None,
+    )
+
+
+def opcua_to_frame(folder: Path) -> list[Record]:
+    """10,000 tags at 10 Hz, subscribed; the library's handler beside it on the same server."""
+    with Uafast(folder / "uafast", tags=TAGS, period_ms=100) as source:
+        ours, library = _child("opcua", source.url), _child("asyncua", source.url)
+    return [_record("opcua_to_frame", ours, library)]
+
+
+def modbus_to_frame(folder: Path) -> list[Record]:
+    """10,000 float32 at 10 Hz with one and with four requests in flight; the library's loop beside it."""
+    with MbServer(folder / "modbus", period_ms=100) as source:
+        url = f"tcp://127.0.0.1:{source.port}"
+        library = _child("pymodbus", url)
+        return [_record(f"modbus_to_frame_{w}", _child("modbus", url, w), library) for w in (1, 4)]
+
+
+def _sink(database: InfluxDB) -> dict[str, Any]:
+    return {
+        "name": "hub",
+        "sink": "influxdb",
+        "url": database.url,
+        "org": database.org,
+        "bucket": database.bucket,
+        "token": {"env": "HUB_TOKEN"},
+    }
+
+
+def opcua_link(source: Uafast) -> dict[str, Any]:
+    """The link of the whole-way case."""
+    return {
+        "name": "plc",
+        "connector": "opcua",
+        "url": source.url,
+        "security": {"policy": "None"},
+        "publishing_interval": "100ms",
+        "tags": opcua_tags(source.node_id, TAGS, MACHINES),
+    }
+
+
+def modbus_link(source: MbServer) -> dict[str, Any]:
+    """10,000 float32 of one unit, dealt out to the machines as the OPC UA ones are."""
+    per = -(-TAGS // MACHINES)
+    tags = [
+        {"tag": f"t{k}", "machine": f"m{k // per}", "address": f"HR:{2 * k}", "type": "float32", "interval": "100ms"}
+        for k in range(TAGS)
+    ]
+    return {
+        "name": "meters",
+        "connector": "modbus",
+        "host": "127.0.0.1",
+        "port": source.port,
+        "devices": [{"unit": 1, "window": 4, "tags": tags}],
+    }
+
+
+def _config(link: dict[str, Any], database: InfluxDB, detection: bool) -> dict[str, Any]:
+    return {
+        "site": {"name": "bench"},
+        "machines": machines(MACHINES),
+        "links": [link],
+        "sinks": [_sink(database)],
+        "detection": {"enabled": detection},
+    }
+
+
+def _whole_way(name: str, folder: Path, link: dict[str, Any], database: InfluxDB, detection: bool) -> Record:
+    agent = AgentProcess(folder / name, _config(link, database, detection), env={"HUB_TOKEN": database.token})
+    with agent:
+        agent.until("all tags", lambda s: s["ledger"][0]["delivered"] > 3 * TAGS, 60)
+        time.sleep(3)  # connecting and learning are over: the steady state is measured
+        before, cpu, began = agent.status(), agent.cpu_seconds(), time.monotonic()
+        time.sleep(SECONDS)
+        after, cpu = agent.status(), agent.cpu_seconds() - cpu
+        took, rss = time.monotonic() - began, agent.rss_bytes() / 1e6
+    values = after["ledger"][0]["delivered"] - before["ledger"][0]["delivered"]
+    row = after["ledger"][0]
+    lost = sum(row["dropped"].values()) + sum(after["links"][0]["lost"].values()) + row["quarantined"]
+    assert row["balanced"], row
+    return Record(name, values / took, cpu / max(values, 1) * 1e6, rss, lost=lost)
+
+
+def opcua_to_influxdb(folder: Path) -> list[Record]:
+    """10,000 OPC UA tags at 10 Hz -> detection -> journal -> InfluxDB; once more without detection."""
+    with InfluxDB(folder / "influxdb") as database, Uafast(folder / "uafast", tags=TAGS, period_ms=100) as source:
+        link = opcua_link(source)
+        return [
+            _whole_way("opcua_to_influxdb", folder, link, database, detection=True),
+            _whole_way("opcua_to_influxdb_plain", folder, link, database, detection=False),
+        ]
+
+
+def modbus_to_influxdb(folder: Path) -> list[Record]:
+    """10,000 float32 at 10 Hz -> detection -> journal -> InfluxDB."""
+    with InfluxDB(folder / "influxdb") as database, MbServer(folder / "modbus", period_ms=100) as source:
+        return [_whole_way("modbus_to_influxdb", folder, modbus_link(source), database, detection=True)]
+
+
+def cold_start(folder: Path) -> list[Record]:
+    """exec -> first value accepted by the journal, kernels warm; the median and the worst of five starts."""
+    took, cost = [], 0.0
+    with Uafast(folder / "uafast", tags=1000, period_ms=100) as source:
+        link = opcua_link(source) | {"tags": opcua_tags(source.node_id, 1000, MACHINES)}
+        for _ in range(5):
+            config = {"site": {"name": "bench"}, "machines": machines(MACHINES), "links": [link]}
+            agent = AgentProcess(folder / "agent", config)
+            began = time.monotonic()
+            agent.spawn()
+            agent.until("first value", lambda s: s["journal"]["accepted"] > 0 and s["links"][0]["state"] == "up", 60)
+            took.append((time.monotonic() - began) * 1e3)
+            cost = max(cost, agent.rss_bytes() / 1e6)
+            agent.stop()
+    return [Record("cold_start", p50_ms=statistics.median(took), p99_ms=max(took), rss_mb=cost)]
+
+
+WAYS: dict[str, Callable[[Path], list[Record]]] = {
+    "opcua_to_frame": opcua_to_frame,
+    "modbus_to_frame": modbus_to_frame,
+    "opcua_to_influxdb": opcua_to_influxdb,
+    "modbus_to_influxdb": modbus_to_influxdb,
+    "cold_start": cold_start,
+}

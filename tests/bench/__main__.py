@@ -1,4 +1,4 @@
-"""`./run bench [--json FILE] [CASE …]`: every path measured in one run, beside the plain library loop where there is one.
+"""`./run bench [--json FILE] [CASE …]`: every path measured in one run, beside the plain library loop.
 
 Figures to trust are CPU seconds per million values and their ratio to the library's in the same run; values a second
 depend on what else the machine is doing. A case whose server is missing says so and is left out.

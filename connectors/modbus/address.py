@@ -41,7 +41,7 @@ _LAST: Final = 0xFFFF
 
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
-    """Where a value begins: `function` is a reading function code 1 to 4, `wire` counts from 0, `bit` 0..15 or WHOLE."""
+    """Where a value begins: reading function code 1 to 4, wire address from 0, bit 0..15 of a register or WHOLE."""
 
     function: int
     wire: int

@@ -1,11 +1,11 @@
-"""How a Modbus TCP link is written in the configuration. Imports pydantic and the agent's api only: read at start-up."""
+"""How a Modbus TCP link is written in the configuration. Read at start: imports only pydantic and the agent's api."""
 
 import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.modbus.address import WHOLE, Address, AddressFault, parse_address
@@ -42,7 +42,7 @@ _MAX_TEXT: Final = 250
 
 def _fault(code: str, cause: Words, cure: Words) -> NoReturn:
     words = {"ko": cause.ko, "en": cause.en, "cure_ko": cure.ko, "cure_en": cure.en}
-    raise PydanticCustomError(code, "{en}", words)  # type: ignore[arg-type]  # wants a literal for its own lint only
+    raise PydanticCustomError(code, "{en}", words)
 
 
 def _address(written: Any) -> Address:
@@ -72,6 +72,16 @@ def _type(written: Any) -> Any:
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
+def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not items:
+        _fault(
+            "list_empty",
+            Words("목록이 비어 있습니다", "the list is empty"),
+            Words("항목을 하나 이상 쓰십시오", "write at least one entry"),
+        )
+    return items
+
+
 class ModbusTag(TagSection):
     """One tag of a device. `interval` is the device's unless given, and then not shorter than that."""
 
@@ -88,7 +98,7 @@ class ModbusTag(TagSection):
     scale: Finite = 1.0
     offset: Finite = 0.0
     """The value is raw * scale + offset."""
-    sentinels: dict[int, Reason] = {}
+    sentinels: dict[int, Reason] = Field(default_factory=dict)
     """Raw values, as the manual writes them (32770 and -32766 are the same int16), that are no measurement."""
 
     @model_validator(mode="after")
@@ -129,9 +139,7 @@ class ModbusTag(TagSection):
         if one_bit and (self.text is not None or self.type not in (None, BOOL)):
             _fault(
                 "type_mismatch",
-                Words(
-                    f"{self.address}은(는) 한 비트이므로 bool 만 됩니다", f"{self.address} is one bit: only bool fits"
-                ),
+                Words(f"{self.address}: 한 비트이므로 bool 만 됩니다", f"{self.address} is one bit: only bool fits"),
                 Words("type 줄을 지우거나 주소를 고치십시오", "remove `type`, or correct the address"),
             )
         if not one_bit and (self.type is None) == (self.text is None):
@@ -161,7 +169,8 @@ class ModbusTag(TagSection):
             _fault(
                 "scale_useless",
                 Words(
-                    "bool 과 text 에는 scale, offset, sentinels 가 없습니다", "bool and text take no scale or sentinels"
+                    "bool 과 text 는 scale, offset, sentinels 를 쓰지 않습니다",
+                    "bool and text take no scale or sentinels",
                 ),
                 Words("그 줄을 지우십시오", "remove those lines"),
             )
@@ -208,32 +217,37 @@ class ModbusDevice(Section):
     max_gap: Annotated[int, Field(ge=0, le=124)] = 16
     """Two tags are read in one request over at most this many unused registers."""
     order: Order = "ABCD"
-    tags: Annotated[tuple[ModbusTag, ...], Field(strict=False, min_length=1)]
+    tags: Annotated[tuple[ModbusTag, ...], Field(strict=False), AfterValidator(_some)]
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
         for tag in self.tags:
-            if tag.address.is_register and tag.addresses > self.max_registers:
-                _fault(
-                    "type_too_wide",
-                    Words(
-                        f"{tag.tag}: 레지스터 {tag.addresses}개가 필요하지만 max_registers 는 {self.max_registers}입니다",
-                        f"{tag.tag} needs {tag.addresses} registers, but max_registers is {self.max_registers}",
-                    ),
-                    Words(
-                        "max_registers 를 늘리거나 형식을 줄이십시오", "raise max_registers or choose a smaller type"
-                    ),
-                )
-            if "interval" in tag.model_fields_set and tag.interval < self.interval:
-                _fault(
-                    "interval_too_short",
-                    Words(
-                        f"{tag.tag}: 장치의 주기({self.interval:g}초)보다 짧은 주기입니다",
-                        f"{tag.tag}: its interval is shorter than the device's ({self.interval:g} s)",
-                    ),
-                    Words("장치의 interval 을 줄이십시오", "shorten the device's interval instead"),
-                )
+            self._check_width(tag)
+            self._check_interval(tag)
         return self
+
+    def _check_width(self, tag: ModbusTag) -> None:
+        need, most = tag.addresses, self.max_registers
+        if tag.address.is_register and need > most:
+            _fault(
+                "type_too_wide",
+                Words(
+                    f"{tag.tag}: 레지스터 {need}개가 필요하지만 max_registers 는 {most}입니다",
+                    f"{tag.tag} needs {need} registers, but max_registers is {most}",
+                ),
+                Words("max_registers 를 늘리거나 형식을 줄이십시오", "raise max_registers or choose a smaller type"),
+            )
+
+    def _check_interval(self, tag: ModbusTag) -> None:
+        if "interval" in tag.model_fields_set and tag.interval < self.interval:
+            _fault(
+                "interval_too_short",
+                Words(
+                    f"{tag.tag}: 장치의 주기({self.interval:g}초)보다 짧은 주기입니다",
+                    f"{tag.tag}: its interval is shorter than the device's ({self.interval:g} s)",
+                ),
+                Words("장치의 interval 을 줄이십시오", "shorten the device's interval instead"),
+            )
 
     def tag_list(self, machine: str) -> Iterator[ModbusTag]:
         """The tags with `machine` (the link's) and the interval filled in where they name none."""
@@ -253,7 +267,7 @@ class ModbusLink(LinkSection):
     connect_timeout: Annotated[Duration, Field(ge=0.1)] = Field(default="5s")  # type: ignore[assignment]  # a number
     gateway: bool = False
     """The units sit behind a serial gateway: one request at a time over all of them."""
-    devices: Annotated[tuple[ModbusDevice, ...], Field(strict=False, min_length=1)]
+    devices: Annotated[tuple[ModbusDevice, ...], Field(strict=False), AfterValidator(_some)]
 
     def tag_list(self) -> Sequence[ModbusTag]:
         """Device by device, as written."""

@@ -15,6 +15,7 @@ from edge_agent.config.base import (
     Signal,
     SinkSection,
     Size,
+    StatePath,
 )
 
 
@@ -37,7 +38,7 @@ class MachineSection(Section):
 class JournalSection(Section):
     """The durable log. Over `max_bytes` the oldest segment goes first, counted where it was not delivered."""
 
-    path: FilePath = Field(default="journal")  # type: ignore[assignment]  # validate_default makes it a Path
+    path: StatePath = Field(default="journal")  # type: ignore[assignment]  # validate_default makes it a Path
     max_bytes: Size = Field(default="2GiB")  # type: ignore[assignment]  # validate_default makes it a number
     segment_bytes: Size = Field(default="8MiB")  # type: ignore[assignment]  # the same
     sync_interval: Duration = Field(default="1s")  # type: ignore[assignment]  # the same
@@ -66,7 +67,7 @@ class RuntimeSection(Section):
     """Where the agent keeps what is its own. Relative paths are below `state`, and `state` below the file's folder."""
 
     state: FilePath = Field(default="state")  # type: ignore[assignment]  # validate_default makes it a Path
-    socket: FilePath | None = None
+    socket: StatePath | None = None
     """The status socket; default `status.sock` in the state folder."""
     language: Language = "ko"
     queue_values: Annotated[int, Field(ge=1000, le=10_000_000)] = 500_000

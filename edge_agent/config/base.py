@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from edge_agent.errors import Refused, Words
 from edge_agent.model.tag import Role
@@ -33,6 +33,17 @@ def _bytes(text: Any) -> int:
     return int(match[1]) * _SIZES[match[2]]
 
 
+def _beside_the_file(value: Any, info: ValidationInfo) -> Any:
+    folder = (info.context or {}).get("folder")
+    return (Path(value) if folder is None else Path(folder) / value) if isinstance(value, str) else value
+
+
+def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
+    if not ends[0] < ends[1]:
+        raise ValueError("range_order")
+    return ends
+
+
 Duration = Annotated[float, BeforeValidator(_seconds)]
 """Seconds, written with a unit: `100ms`, `1s`, `5min`, `1h`, `30d`."""
 Size = Annotated[int, BeforeValidator(_bytes)]
@@ -41,7 +52,10 @@ Name = Annotated[str, Field(pattern=NAME)]
 """A name in paths and topics: small letters, digits, `-` and `_`, starting with a letter."""
 Signal = Annotated[str, Field(pattern=SIGNAL)]
 """A tag's name: as Name but without `-`, since it becomes a field in the database."""
-FilePath = Annotated[Path, BeforeValidator(lambda value: Path(value) if isinstance(value, str) else value)]
+FilePath = Annotated[Path, BeforeValidator(_beside_the_file)]
+"""A path; relative ones start at the folder of the configuration file."""
+StatePath = Annotated[Path, BeforeValidator(lambda value: Path(value) if isinstance(value, str) else value)]
+"""A path; relative ones start at `runtime.state`."""
 
 
 class Section(BaseModel):
@@ -99,7 +113,7 @@ class TagSection(Section):
     unit: str = ""
     interval: Duration = Field(default="1s")  # type: ignore[assignment]  # validate_default turns the text into seconds
     """How often a value or a sign of life is expected."""
-    range: Annotated[tuple[float, float], Field(strict=False)] | None = None
+    range: Annotated[tuple[float, float], Field(strict=False), AfterValidator(_ordered)] | None = None
     """Lowest and highest value that the instrument can show (EURange)."""
     label: LabelSection = LabelSection()
 

@@ -48,7 +48,7 @@ def _record(name: str, result: dict[str, Any], library: dict[str, Any] | None) -
 
 def opcua_to_frame(folder: Path) -> list[Record]:
     """10,000 tags at 10 Hz, subscribed; the library's handler beside it on the same server."""
-    with Uafast(folder / "uafast", tags=TAGS, period_ms=100) as source:
+    with Uafast(folder / "uafast", n=TAGS, period_ms=100) as source:
         ours, library = _child("opcua", source.url), _child("asyncua", source.url)
     return [_record("opcua_to_frame", ours, library)]
 
@@ -128,7 +128,7 @@ def _whole_way(name: str, folder: Path, link: dict[str, Any], database: InfluxDB
 
 def opcua_to_influxdb(folder: Path) -> list[Record]:
     """10,000 OPC UA tags at 10 Hz -> detection -> journal -> InfluxDB; once more without detection."""
-    with InfluxDB(folder / "influxdb") as database, Uafast(folder / "uafast", tags=TAGS, period_ms=100) as source:
+    with InfluxDB(folder / "influxdb") as database, Uafast(folder / "uafast", n=TAGS, period_ms=100) as source:
         link = opcua_link(source)
         return [
             _whole_way("opcua_to_influxdb", folder, link, database, detection=True),
@@ -145,7 +145,7 @@ def modbus_to_influxdb(folder: Path) -> list[Record]:
 def cold_start(folder: Path) -> list[Record]:
     """exec -> first value accepted by the journal, kernels warm; the median and the worst of five starts."""
     took, cost = [], 0.0
-    with Uafast(folder / "uafast", tags=1000, period_ms=100) as source:
+    with Uafast(folder / "uafast", n=1000, period_ms=100) as source:
         link = opcua_link(source) | {"tags": opcua_tags(source.node_id, 1000, MACHINES)}
         for _ in range(5):
             config = {"site": {"name": "bench"}, "machines": machines(MACHINES), "links": [link]}

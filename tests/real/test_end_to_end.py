@@ -69,7 +69,7 @@ def test_killed_twenty_times_with_the_hub_and_the_plant_interrupted(
     tmp_path: Path, influxdb: InfluxDB, uafast: Any, request: pytest.FixtureRequest
 ) -> None:
     chance = random.Random(3)
-    source = uafast(tags=TAGS, period_ms=PERIOD_MS)
+    source = uafast(n=TAGS, period_ms=PERIOD_MS)
     agent = AgentProcess(tmp_path / "agent", config(source, influxdb), env={"HUB_TOKEN": influxdb.token})
     spans: list[tuple[int, int]] = []
     kills = 100 if request.config.getoption("--long") else 20

@@ -1,0 +1,253 @@
+"""What a server's refusal means to a technician: status codes and socket errors → the agent's errors. Pure.
+
+`client.py` catches the vendor's exceptions and asks here for the words; codes are those of Part 6, Annex A.
+"""
+
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+from edge_agent.api import EdgeAgentError, NotConnected, Overloaded, ProtocolError, Refused, TimedOut, Words
+
+Kind = type[EdgeAgentError]
+
+BAD_TIMEOUT: Final = 0x800A_0000
+BAD_TOO_MANY_PUBLISH_REQUESTS: Final = 0x8078_0000
+BAD_NODE_ID_UNKNOWN: Final = 0x8034_0000
+TOO_BIG: Final = frozenset((0x8006_0000, 0x8008_0000, 0x8010_0000, 0x8080_0000, 0x80B8_0000, 0x80B9_0000))
+"""BadEncodingError, BadEncodingLimitsExceeded, BadTooManyOperations, BadTcpMessageTooLarge, BadRequestTooLarge,
+BadResponseTooLarge: a smaller call may pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a code stands for, and what to do."""
+
+    kind: Kind
+    cause: Words
+    hint: Words
+
+
+_PASSWORD = Meaning(
+    Refused,
+    Words("서버가 사용자 이름 또는 비밀번호를 거부했습니다", "the server refused the user name or the password"),
+    Words(
+        "links의 user.name과 user.password를 서버의 사용자 목록과 비교하십시오",
+        "compare user.name and user.password of this link with the users set up on the server",
+    ),
+)
+_CERTIFICATE = Meaning(
+    Refused,
+    Words("서버가 에이전트의 인증서를 신뢰하지 않습니다", "the server does not trust the agent's certificate"),
+    Words(
+        "서버의 인증서 관리 화면에서 거부된 인증서 목록의 edge-agent를 신뢰로 옮기십시오",
+        "in the server's certificate page, move edge-agent from the rejected to the trusted certificates",
+    ),
+)
+_CLOCK = Meaning(
+    Refused,
+    Words(
+        "서버가 보기에 시각이 맞지 않습니다(인증서 유효기간)", "by the server's clock the certificate is not valid now"
+    ),
+    Words(
+        "에이전트와 서버의 시계를 먼저 맞추십시오(timedatectl), 그 다음 인증서 유효기간을 확인하십시오",
+        "first set the clocks of both the agent (timedatectl) and the server, then check the certificate's dates",
+    ),
+)
+_URI = Meaning(
+    Refused,
+    Words("인증서의 애플리케이션 URI가 맞지 않습니다", "the application URI in the agent's certificate does not match"),
+    Words(
+        "인증서의 subjectAltName에 URI가 있어야 합니다. 직접 만든 인증서를 빼면 에이전트가 맞는 것을 만듭니다",
+        "the certificate needs a URI in its subjectAltName; without an own certificate the agent makes a fitting one",
+    ),
+)
+_POLICY = Meaning(
+    Refused,
+    Words(
+        "서버가 이 보안 정책 또는 모드를 허용하지 않습니다", "the server does not allow this security policy or mode"
+    ),
+    Words(
+        "서버 설정에서 해당 보안 정책을 켜거나 links의 security를 서버에 맞추십시오",
+        "enable the policy on the server, or set security of this link to what the server offers",
+    ),
+)
+_BUSY = Meaning(
+    Overloaded,
+    Words(
+        "서버의 자원이 부족합니다(세션 또는 구독 수 한도)", "the server has no room left (sessions or subscriptions)"
+    ),
+    Words(
+        "다른 클라이언트를 줄이거나 서버의 세션·구독 한도를 늘리십시오",
+        "close other clients, or raise the server's limit of sessions and subscriptions",
+    ),
+)
+_GONE = Meaning(
+    NotConnected,
+    Words("서버가 세션을 끝냈습니다(재시작했을 수 있습니다)", "the server ended the session (it may have restarted)"),
+    Words("자동으로 다시 연결합니다", "the agent connects again by itself"),
+)
+_SLOW = Meaning(
+    TimedOut,
+    Words("서버가 정한 시간 안에 처리하지 못했습니다", "the server did not get it done in time"),
+    Words(
+        "서버의 부하를 확인하거나 이 링크의 timeout을 늘리십시오",
+        "check the load of the server, or raise timeout of this link",
+    ),
+)
+_ENDPOINT = Meaning(
+    Refused,
+    Words("서버에 이 주소(url)의 엔드포인트가 없습니다", "the server has no endpoint of this url"),
+    Words(
+        "url의 경로 부분을 서버가 보여 주는 엔드포인트 주소와 비교하십시오",
+        "compare the url, its path too, with the endpoint that the server shows",
+    ),
+)
+_MEANINGS: Final[dict[int, Meaning]] = (
+    dict.fromkeys((0x801F, 0x8020, 0x8021), _PASSWORD)
+    | dict.fromkeys(
+        (0x8012, 0x8013, 0x8016, 0x8018, 0x8019, 0x801A, 0x801B, 0x801C, 0x801D, 0x801E, 0x810D), _CERTIFICATE
+    )
+    | dict.fromkeys((0x8014, 0x8015, 0x8023), _CLOCK)
+    | {0x8017: _URI, 0x8083: _ENDPOINT}
+    | dict.fromkeys((0x8054, 0x8055), _POLICY)
+    | dict.fromkeys((0x8003, 0x8004, 0x800E, 0x8056, 0x8077, 0x807D, 0x8081), _BUSY)
+    | dict.fromkeys((0x8005, 0x800C, 0x800D, 0x8022, 0x8025, 0x8026, 0x8027, 0x8028, 0x8031, 0x8079), _GONE)
+    | dict.fromkeys((0x8086, 0x8087, 0x808A, 0x80AC, 0x80AD, 0x80AE), _GONE)
+    | dict.fromkeys((0x800A, 0x8084, 0x8085), _SLOW)
+)
+_AGAIN: Final = Words("자동으로 다시 연결합니다", "the agent connects again by itself")
+
+
+def of_status(operation: str, url: str, code: int, name: str) -> EdgeAgentError:
+    """The error for a service that answered with a bad status."""
+    meaning = _MEANINGS.get(code >> 16)
+    if meaning is None:
+        cause = Words(f"서버가 오류로 답했습니다: {name} (0x{code:08X})", f"the server answered {name} (0x{code:08X})")
+        return ProtocolError(operation, url, cause, Words("서버의 로그를 확인하십시오", "look into the server's log"))
+    cause = Words(f"{meaning.cause.ko} [{name}]", f"{meaning.cause.en} [{name}]")
+    return meaning.kind(operation, url, cause, meaning.hint)
+
+
+def of_socket(operation: str, url: str, error: OSError) -> EdgeAgentError:
+    """The error for a connection that could not be made, or broke."""
+    if isinstance(error, TimeoutError):
+        return silent(operation, url)
+    if isinstance(error, socket.gaierror):
+        return NotConnected(
+            operation,
+            url,
+            Words("호스트 이름을 찾을 수 없습니다", "the host name is not known"),
+            Words(
+                "url의 호스트 이름과 DNS를 확인하거나 IP 주소를 쓰십시오",
+                "check the host in url and the DNS, or write its IP address",
+            ),
+        )
+    if isinstance(error, ConnectionRefusedError) or "refused" in str(error).lower() or error.errno == 111:
+        return NotConnected(
+            operation,
+            url,
+            Words("이 주소에서 응답하는 서버가 없습니다", "nothing listens at this address"),
+            Words(
+                "서버가 켜져 있는지, 포트 번호와 방화벽이 맞는지 확인하십시오",
+                "check that the server runs, and the port and firewall",
+            ),
+        )
+    return NotConnected(
+        operation,
+        url,
+        Words(f"연결이 끊어졌거나 만들 수 없습니다: {error}", f"the connection broke or can't be made: {error}"),
+        Words(
+            "케이블, 스위치, IP 설정을 확인하십시오. 자동으로 다시 연결합니다",
+            "check cable, switch and IP settings; the agent connects again by itself",
+        ),
+    )
+
+
+def closed_early(operation: str, url: str, certificate: str) -> EdgeAgentError:
+    """The server hung up while a secured channel or session was being made: it mostly doesn't trust us yet."""
+    return NotConnected(
+        operation,
+        url,
+        Words(
+            "보안 연결을 만드는 중에 서버가 연결을 끊었습니다",
+            "the server closed the connection while the secured channel was being made",
+        ),
+        Words(
+            f"서버가 에이전트의 인증서({certificate})를 신뢰하지 않을 때 흔한 일입니다: 서버에서 신뢰로 등록하십시오",
+            f"mostly it does not trust the agent's certificate ({certificate}) yet: trust it on the server",
+        ),
+    )
+
+
+def silent(operation: str, url: str) -> EdgeAgentError:
+    """No answer within the deadline, not even a no."""
+    return TimedOut(
+        operation,
+        url,
+        Words("정한 시간 안에 응답이 없습니다", "no answer within the deadline"),
+        Words(
+            "네트워크(방화벽, 스위치)와 서버 상태를 확인하십시오. 느린 서버라면 timeout을 늘리십시오",
+            "check the network (firewall, switch) and the server; for a slow server raise timeout",
+        ),
+    )
+
+
+def garbage(operation: str, url: str, error: Exception) -> EdgeAgentError:
+    """The vendor's decoder stumbled: what came was no OPC UA, or broken."""
+    said = f"{type(error).__name__}: {error}"
+    return ProtocolError(
+        operation,
+        url,
+        Words(f"서버의 응답을 해석할 수 없습니다({said})", f"the server's answer can't be read ({said})"),
+        Words("url이 OPC UA 서버를 가리키는지 확인하십시오", "check that url points to an OPC UA server"),
+    )
+
+
+def no_endpoint(url: str, wanted: str, offered: list[str]) -> EdgeAgentError:
+    """The server has no endpoint with the configured policy and mode."""
+    there = ", ".join(offered) or "-"
+    return Refused(
+        "choose endpoint",
+        url,
+        Words(
+            f"서버에 {wanted} 엔드포인트가 없습니다. 서버가 제공하는 것: {there}",
+            f"the server has no endpoint with {wanted}; it offers: {there}",
+        ),
+        Words(
+            "서버에서 해당 보안 정책을 켜거나 links의 security를 위의 것 중 하나로 바꾸십시오",
+            "enable it on the server, or set security of this link to one of those offered",
+        ),
+    )
+
+
+def untrusted(url: str, sha1: str, sha256: str, pending: str, trusted: str) -> EdgeAgentError:
+    """First contact, or another certificate than before: a person must compare the thumbprint."""
+    return Refused(
+        "trust server certificate",
+        url,
+        Words(
+            f"서버 인증서를 아직 신뢰하지 않습니다. 지문(SHA-1): {sha1}, SHA-256: {sha256}",
+            f"the server's certificate is not trusted; thumbprint (SHA-1): {sha1}, SHA-256: {sha256}",
+        ),
+        Words(
+            f"서버 화면의 지문과 비교하여 같으면 {pending} 파일을 {trusted}(으)로 복사하거나 "
+            "security.server_certificate에 지정하십시오. "
+            "다르면 누군가 중간에 있을 수 있습니다",
+            f"compare it with the thumbprint that the server shows; if equal, copy {pending} to {trusted} or name it "
+            "in security.server_certificate; if not, somebody may sit in between",
+        ),
+    )
+
+
+def unusable_file(path: str, error: Exception) -> EdgeAgentError:
+    """A certificate, key or secret that can't be read."""
+    return Refused(
+        "read",
+        path,
+        Words(f"파일을 읽을 수 없습니다: {error}", f"the file can't be used: {error}"),
+        Words(
+            "파일이 있는지, 읽기 권한과 형식(PEM 또는 DER)이 맞는지 확인하십시오",
+            "check that it is there, that the agent may read it, and that it is PEM or DER",
+        ),
+    )

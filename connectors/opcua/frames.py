@@ -1,0 +1,165 @@
+"""Raw rows → a Frame: tag numbers, believable times, statuses for what is no value. Pure.
+
+Source time counts where it is within PLAUSIBLE_NS of the receive time and later than the tag's last one; else the
+receive time, flagged. Severity is in the status's two top bits and nowhere else; overflow bits stay and are flagged.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from connectors.opcua.rows import TEXT_SPAN, UNSUPPORTED, Rows
+from connectors.opcua.wire import broken
+from edge_agent.api import PLAUSIBLE_NS, Flag, Frame, Kind, Status, is_bad, overflowed
+
+EPOCH_TICKS: Final = 116_444_736_000_000_000
+"""100 ns between 1601 and 1970."""
+BAD_DECODING_ERROR: Final = 0x8007_0000
+"""Part 6, Annex A: text that is no UTF-8."""
+LONGEST_TEXT: Final = 65_535
+"""Longer texts (bytes of UTF-8) are no signals; they become BadOutOfRange."""
+_SPAN_BITS: Final = np.int64(42)  # 4 * PLAUSIBLE_NS < 2**42
+
+
+class FrameMaker:
+    """Makes one link's frames, in order; remembers each tag's last source time. One per connection."""
+
+    def __init__(self, numbers: npt.NDArray[np.int32]) -> None:
+        """`numbers[handle]` is the tag's number."""
+        self._numbers = numbers
+        self._last = np.zeros(len(numbers), np.int64)
+
+    def make(self, rows: Rows, raw: bytes, received: int) -> Frame:
+        """The frame of `rows`, which came in the response `raw` at `received` (ns since 1970).
+
+        Takes over the arrays of `rows`. Raises ProtocolError for a handle that was never given to the server.
+        """
+        n = len(rows.handle)
+        if n and int(rows.handle.max()) >= len(self._numbers):
+            raise broken(f"client handle {int(rows.handle.max())}, which was never given")
+        handle = rows.handle.astype(np.intp)
+        _judge(rows)
+        texts = _texts(rows, raw)
+        time, flags = self._times(handle, rows.ticks, received)
+        over = overflowed(rows.status)
+        if over.any():
+            flags = flags | np.where(over, np.uint16(Flag.OVERFLOW), np.uint16(0))
+        return Frame(
+            self._numbers[handle],
+            time,
+            np.broadcast_to(np.int64(received), n),
+            rows.bits,
+            rows.kind,
+            rows.status,
+            flags,
+            texts,
+        )
+
+    def _times(
+        self, handle: npt.NDArray[np.intp], ticks: npt.NDArray[np.int64], received: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+        low = (received - PLAUSIBLE_NS) // 100 + EPOCH_TICKS
+        high = (received + PLAUSIBLE_NS) // 100 + EPOCH_TICKS
+        believed = (ticks >= low) & (ticks <= high)
+        if believed.all():
+            source = (ticks - EPOCH_TICKS) * 100
+        else:
+            source = np.where(believed, (np.where(believed, ticks, EPOCH_TICKS) - EPOCH_TICKS) * 100, received)
+        repeated = not _all_different(handle)
+        before = self._last[handle]
+        if repeated:
+            self._after_earlier_rows(before, handle, source, believed, received)
+        believed &= source > before
+        if believed.all() and not repeated:
+            self._last[handle] = source
+            return source, np.zeros(len(handle), np.uint16)
+        np.maximum.at(self._last, handle[believed], source[believed])
+        return (
+            np.where(believed, source, received),
+            np.where(believed, np.uint16(0), np.uint16(Flag.RECEIVE_TIME)),
+        )
+
+    @staticmethod
+    def _after_earlier_rows(
+        before: npt.NDArray[np.int64],
+        handle: npt.NDArray[np.intp],
+        source: npt.NDArray[np.int64],
+        believed: npt.NDArray[np.bool_],
+        received: int,
+    ) -> None:
+        """Raises `before` (the tag's last source time) to the latest believable one among the tag's earlier rows.
+
+        A running maximum within each tag: rows sorted by tag, and the tag's rank put above the bits of the time.
+        """
+        order = np.flatnonzero(believed)
+        order = order[np.argsort(handle[order], kind="stable")]
+        same = handle[order][1:] == handle[order][:-1]
+        if not same.any():
+            return
+        rank = np.concatenate((np.zeros(1, np.int64), np.cumsum(~same))) << _SPAN_BITS
+        origin = received - 2 * PLAUSIBLE_NS
+        latest = np.clip(before[order], source[order], received + 2 * PLAUSIBLE_NS)
+        running = np.maximum.accumulate(rank + (latest - origin)) - rank + origin
+        before[order[1:][same]] = running[:-1][same]
+
+
+def _all_different(handle: npt.NDArray[np.intp]) -> bool:
+    if (handle[1:] > handle[:-1]).all():
+        return True
+    return int(np.bincount(handle).max()) == 1
+
+
+def _judge(rows: Rows) -> None:
+    """Gives a bad status to what is no value, and no value to what is bad."""
+    kind, status = rows.kind, rows.status
+    floats = (kind == Kind.FLOAT64) | (kind == Kind.FLOAT32)
+    if floats.any():
+        broken_float = floats & ~np.isfinite(rows.bits.view(np.float64))
+        _set_bad(rows, broken_float, Status.BAD_OUT_OF_RANGE)
+    _set_bad(rows, kind == UNSUPPORTED, Status.BAD_TYPE_MISMATCH)
+    _set_bad(rows, kind == Kind.NONE, Status.BAD_NO_DATA)
+    bad = is_bad(status)
+    if bad.any():
+        kind[bad] = Kind.NONE
+        rows.bits[bad] = 0
+
+
+def _set_bad(rows: Rows, which: npt.NDArray[np.bool_], status: int) -> None:
+    """`status` for these rows, unless the server's own is bad already."""
+    if which.any():
+        rows.status[which & ~is_bad(rows.status)] = status
+
+
+def _texts(rows: Rows, raw: bytes) -> tuple[str, ...]:
+    """Turns TEXT_SPAN rows into TEXT rows; the frame's text table."""
+    spans = np.flatnonzero(rows.kind == TEXT_SPAN)
+    if not len(spans):
+        return tuple(rows.texts)
+    texts = rows.texts
+    known: dict[bytes, int] = {}
+    bits = rows.bits
+    rows.kind[spans] = Kind.TEXT
+    for row, span in zip(spans.tolist(), bits[spans].tolist(), strict=True):
+        start, size = span >> 32, span & 0xFFFF_FFFF
+        encoded = raw[start : start + min(size, LONGEST_TEXT + 1)]
+        place = known.get(encoded)
+        if place is None:
+            fault = _append(texts, encoded)
+            if fault:
+                rows.kind[row], bits[row], rows.status[row] = Kind.NONE, 0, fault
+                continue
+            place = known[encoded] = len(texts) - 1
+        bits[row] = place
+    return tuple(texts)
+
+
+def _append(texts: list[str], encoded: bytes) -> int:
+    """Adds the text; 0, or the status that says why there is none."""
+    if len(encoded) > LONGEST_TEXT:
+        return Status.BAD_OUT_OF_RANGE
+    try:
+        texts.append(encoded.decode())
+    except UnicodeDecodeError:
+        return BAD_DECODING_ERROR
+    return 0

@@ -1,0 +1,136 @@
+"""Monitored items on the server: created in calls as large as it allows, each refused one remembered and retried."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from asyncua import ua
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.uaerrors import UaStatusCodeError
+
+from connectors.opcua import faults
+from connectors.opcua.node import NodeAddress
+from connectors.opcua.plan import Item, Plan, chunk_size
+from connectors.opcua.session import ColumnSession
+from connectors.opcua.wire import broken
+from edge_agent.api import Flag, Frame
+
+_NAMESPACES = int(ObjectIds.Server_NamespaceArray)
+_LIMIT = int(ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall)
+_ID_TYPES = {
+    UUID: ua.NodeIdType.Guid,
+    bytes: ua.NodeIdType.ByteString,
+    str: ua.NodeIdType.String,
+    int: ua.NodeIdType.Numeric,
+}
+
+
+class MonitoredItems:
+    """The items of one subscription. Vendor exceptions pass through."""
+
+    def __init__(self, session: ColumnSession, plan: Plan, subscription: int, wall: Callable[[], int]) -> None:
+        """`subscription` is the server's id of it; `wall` tells ns since 1970."""
+        self._session = session
+        self._plan = plan
+        self._subscription = subscription
+        self._wall = wall
+        self._namespaces: list[str] = []
+        self._chunk = 0
+        self._ids: dict[int, int] = {}
+        self.refused: dict[int, int] = {}
+        """Handle -> status code of each item that the server refused, or whose namespace it does not have."""
+
+    async def learn(self) -> None:
+        """Reads the namespace table, and at first how many items a call may carry."""
+        namespaces, limit = await self._session.read_values((_NAMESPACES, _LIMIT))
+        self._namespaces = [str(uri) for uri in namespaces] if isinstance(namespaces, list) else []
+        if not self._chunk:
+            self._chunk = chunk_size(limit if isinstance(limit, int) else 0)
+
+    async def create(self, items: Sequence[Item]) -> Frame:
+        """Creates them; the rows say which tags are newly refused, or refused for another reason than before."""
+        found = {item.handle: item.node.namespace_index(self._namespaces) for item in items}
+        verdicts = {handle: faults.BAD_NODE_ID_UNKNOWN for handle, index in found.items() if index is None}
+        position = 0
+        known = [item for item in items if found[item.handle] is not None]
+        while position < len(known):
+            chunk = known[position : position + self._chunk]
+            try:
+                results = await self._session.create_monitored_items(self._request(chunk))
+            except UaStatusCodeError as error:
+                if error.code not in faults.TOO_BIG or self._chunk == 1:
+                    raise
+                self._chunk = max(1, min(self._chunk, len(chunk)) // 2)
+                continue
+            verdicts |= self._note(chunk, results)
+            position += len(chunk)
+        return self._news(items, verdicts)
+
+    async def retry_refused(self) -> Frame:
+        """Asks again for what was refused; the namespace table is read anew."""
+        await self.learn()
+        return await self.create([self._plan.items[handle] for handle in self.refused])
+
+    async def create_anew(self) -> Frame:
+        """Deletes all items and creates them again, so that the server sends each tag's value afresh."""
+        ids, self._ids = list(self._ids.values()), {}
+        for chunk in (ids[start : start + self._chunk] for start in range(0, len(ids), self._chunk)):
+            params = ua.DeleteMonitoredItemsParameters(SubscriptionId=self._subscription, MonitoredItemIds=chunk)
+            await self._session.delete_monitored_items(params)
+        return await self.create(self._plan.items)
+
+    def _request(self, chunk: Sequence[Item]) -> ua.CreateMonitoredItemsParameters:
+        return ua.CreateMonitoredItemsParameters(
+            SubscriptionId=self._subscription,
+            TimestampsToReturn=ua.TimestampsToReturn.Source,
+            ItemsToCreate=[self._item(item) for item in chunk],
+        )
+
+    def _item(self, item: Item) -> ua.MonitoredItemCreateRequest:
+        index = item.node.namespace_index(self._namespaces)
+        return ua.MonitoredItemCreateRequest(
+            ItemToMonitor=ua.ReadValueId(NodeId=_node_id(item.node, index or 0), AttributeId=AttributeIds.Value),
+            MonitoringMode=ua.MonitoringMode.Reporting,
+            RequestedParameters=ua.MonitoringParameters(
+                ClientHandle=item.handle, SamplingInterval=item.sampling, QueueSize=item.queue, DiscardOldest=True
+            ),
+        )
+
+    def _note(self, chunk: Sequence[Item], results: Sequence[ua.MonitoredItemCreateResult]) -> dict[int, int]:
+        """Keeps the ids of the good ones; handle -> status of the others."""
+        if len(results) != len(chunk):
+            raise broken(f"{len(results)} results for {len(chunk)} items")
+        refused: dict[int, int] = {}
+        for item, result in zip(chunk, results, strict=True):
+            code = result.StatusCode.value
+            if code >> 30:
+                refused[item.handle] = code
+            else:
+                self._ids[item.handle] = result.MonitoredItemId
+        return refused
+
+    def _news(self, items: Sequence[Item], verdicts: dict[int, int]) -> Frame:
+        news = {handle: code for handle, code in verdicts.items() if self.refused.get(handle) != code}
+        for item in items:
+            self.refused.pop(item.handle, None)
+        self.refused |= verdicts
+        if not news:
+            return Frame.empty()
+        numbers = self._plan.numbers[np.fromiter(news, np.intp, len(news))]
+        frame = Frame.of_status(numbers, self._wall(), 0, Flag.RECEIVE_TIME)
+        return Frame(
+            frame.tag,
+            frame.time,
+            frame.received,
+            frame.bits,
+            frame.kind,
+            np.fromiter(news.values(), np.uint32, len(news)),
+            frame.flags,
+        )
+
+
+def _node_id(node: NodeAddress, index: int) -> ua.NodeId:
+    identifier: Any = node.identifier
+    return ua.NodeId(identifier, ua.Int16(index), _ID_TYPES[type(identifier)])

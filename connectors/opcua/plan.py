@@ -1,0 +1,78 @@
+"""What to ask the server for: monitored items, their queues, and how to cut them into calls. Pure.
+
+A tag's *handle* is its place in the link's tag list, from 0; `Plan.numbers[handle]` is its number in the agent. The
+handle is what the server puts before each value (ClientHandle, Part 4, 5.13.2), so rows find their tag by one gather.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from connectors.opcua.config import OpcUaLink, OpcUaTag
+from connectors.opcua.node import NodeAddress
+
+OUTAGE_SECONDS: Final = 5.0
+"""Time without a publish (network, back-pressure) for which the server's queues should suffice."""
+LARGEST_QUEUE: Final = 1000
+DEFAULT_CHUNK: Final = 1000
+"""Items in one call where the server states no limit; halved when it turns out to be too many."""
+LARGEST_CHUNK: Final = 10_000
+SHORTEST_SAMPLING: Final = 0.05
+"""What `sampling: 0s` is taken for when the queue's length is chosen, unless `interval` says it is faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One monitored item to be. `sampling` in ms, as the protocol has it."""
+
+    handle: int
+    node: NodeAddress
+    sampling: float
+    queue: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """All items of a link, by handle, and the numbers of their tags."""
+
+    items: tuple[Item, ...]
+    numbers: npt.NDArray[np.int32]
+    publishing: float
+    """Publishing interval in ms."""
+    keep_alive_count: int
+    lifetime_count: int
+
+
+def make_plan(link: OpcUaLink, numbers: Sequence[int]) -> Plan:
+    """`numbers[i]` is the tag number of `link.tag_list()[i]`."""
+    items = tuple(
+        Item(handle, tag.address, sampling_of(tag, link) * 1000, queue_of(tag, link))
+        for handle, tag in enumerate(link.tags)
+    )
+    keep_alive = max(1, round(link.keep_alive / link.publishing_interval))
+    lifetime = max(3 * keep_alive, math.ceil(60 / link.publishing_interval))
+    return Plan(items, np.asarray(numbers, np.int32), link.publishing_interval * 1000, keep_alive, lifetime)
+
+
+def sampling_of(tag: OpcUaTag, link: OpcUaLink) -> float:
+    """Seconds between two looks of the server at the value; 0 for every change."""
+    if tag.sampling is not None:
+        return tag.sampling
+    return min(tag.interval / 2, link.publishing_interval) if tag.interval > 0 else link.publishing_interval
+
+
+def queue_of(tag: OpcUaTag, link: OpcUaLink) -> int:
+    """Samples the server has to keep so that a publishing interval and an outage of OUTAGE_SECONDS lose none."""
+    if tag.queue is not None:
+        return tag.queue
+    step = sampling_of(tag, link) or min(tag.interval or SHORTEST_SAMPLING, SHORTEST_SAMPLING)
+    return min(max(math.ceil((link.publishing_interval + OUTAGE_SECONDS) / step) + 1, 2), LARGEST_QUEUE)
+
+
+def chunk_size(limit_of_server: int) -> int:
+    """Items a call; `limit_of_server` is MaxMonitoredItemsPerCall, 0 where it has or tells none (Part 5, 6.3.11)."""
+    return min(limit_of_server, LARGEST_CHUNK) if limit_of_server > 0 else DEFAULT_CHUNK

@@ -1,0 +1,218 @@
+"""One subscription: publishers that keep several requests in flight, and what comes back turned into frames.
+
+Each publisher holds one PublishRequest open. While one response is decoded and put, the other publishers' requests are
+at the server, so it never waits for us. Responses are taken in the order they came (the lock is fair). A publisher
+whose `put` waits asks for nothing: so back-pressure reaches the server, whose queues then fill (see `plan.py`).
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence as Many
+from typing import Final
+
+import anyio
+import anyio.to_thread
+from asyncua import ua
+from asyncua.ua.uaerrors import UaStatusCodeError
+
+from connectors.opcua import faults
+from connectors.opcua.decode import Walk, decode
+from connectors.opcua.frames import FrameMaker
+from connectors.opcua.items import MonitoredItems
+from connectors.opcua.plan import Plan
+from connectors.opcua.sequence import Sequence
+from connectors.opcua.session import ColumnSession
+from connectors.opcua.wire import DATA_CHANGE, STATUS_CHANGE, Message, Part, split_publish, split_republish, status_of
+from edge_agent.api import Clock, Frame, NotConnected, Outlet, Words, overflowed
+
+PUBLISHERS: Final = 4
+"""Three requests stay at the server while the fourth one's response is worked on."""
+RESYNC_SPACING: Final = 10.0
+SLOW_ROWS_A_SECOND: Final = 5_000
+"""More rows than this decoded in Python in one second, and the numba walk is worth its memory."""
+KERNEL: Final = "connectors.opcua.kernel"
+
+
+class Subscription:
+    """The data path of one connection. `create` first, then `publish` PUBLISHERS times, `tend` and `watch` at once."""
+
+    def __init__(
+        self, session: ColumnSession, plan: Plan, outlet: Outlet, clock: Clock, url: str, *, kernel: bool
+    ) -> None:
+        """`kernel`: whether the numba walk may be loaded when mixed responses come fast."""
+        self._session = session
+        self._plan = plan
+        self._outlet = outlet
+        self._clock = clock
+        self._url = url
+        self._maker = FrameMaker(plan.numbers)
+        self._sequence = Sequence()
+        self._lock = anyio.Lock()
+        self._acknowledge: list[ua.SubscriptionAcknowledgement] = []
+        self._publishers = PUBLISHERS
+        self._stale = anyio.Event()
+        self._kernel = kernel and os.environ.get("EDGE_AGENT_NUMBA") != "0"
+        self._walk: Walk | None = None
+        self._slow_rows = 0
+        self._heard = clock.monotonic()
+        self._id = 0
+
+    async def create(self, keep_alive: float) -> float:
+        """Creates the subscription; values can come from now on. Answers the keep-alive time in use, in seconds.
+
+        `keep_alive` is the wish in seconds: where the server publishes more slowly, fewer publishes make one.
+        """
+        params = ua.CreateSubscriptionParameters(
+            RequestedPublishingInterval=self._plan.publishing,
+            RequestedLifetimeCount=self._plan.lifetime_count,
+            RequestedMaxKeepAliveCount=self._plan.keep_alive_count,
+            MaxNotificationsPerPublish=0,
+            PublishingEnabled=True,
+        )
+        result = await self._session.create_subscription(params, _never_called)
+        self._id = int(result.SubscriptionId)
+        if result.RevisedPublishingInterval * result.RevisedMaxKeepAliveCount > 1500 * keep_alive:
+            return await self._hasten(keep_alive, result.RevisedPublishingInterval)
+        return float(result.RevisedPublishingInterval * result.RevisedMaxKeepAliveCount / 1000)
+
+    async def _hasten(self, keep_alive: float, publishing: float) -> float:
+        params = ua.ModifySubscriptionParameters(
+            SubscriptionId=self._id,
+            RequestedPublishingInterval=publishing,
+            RequestedLifetimeCount=max(self._plan.lifetime_count, 3),
+            RequestedMaxKeepAliveCount=max(1, int(1000 * keep_alive / publishing)),
+        )
+        result = await self._session.update_subscription(params)
+        return float(result.RevisedPublishingInterval * result.RevisedMaxKeepAliveCount / 1000)
+
+    async def publish(self) -> None:
+        """One publisher; returns only when the server wants fewer of them."""
+        while True:
+            acknowledged, self._acknowledge = self._acknowledge, []
+            try:
+                raw = await self._session.publish_raw(acknowledged)
+            except UaStatusCodeError as error:
+                self._acknowledge = acknowledged + self._acknowledge
+                if await self._is_one_too_many(error):
+                    return
+                continue
+            received = self._clock.wall()
+            self._heard = self._clock.monotonic()
+            async with self._lock:
+                await self._take(split_publish(raw), raw, received)
+                self._heard = self._clock.monotonic()
+
+    async def _is_one_too_many(self, error: UaStatusCodeError) -> bool:
+        """Whether this publisher should go; raises what is no matter of too many or too long waiting."""
+        if error.code == faults.BAD_TOO_MANY_PUBLISH_REQUESTS and self._publishers > 1:
+            self._publishers -= 1
+            return True
+        if error.code not in (faults.BAD_TIMEOUT, faults.BAD_TOO_MANY_PUBLISH_REQUESTS):
+            raise error
+        await anyio.sleep(self._plan.publishing / 1000)
+        return False
+
+    async def _take(self, message: Message, raw: bytes, received: int) -> None:
+        if not message.parts:
+            self._outlet.alive()
+            return
+        missing = self._sequence.take(message.sequence)
+        if missing is None:
+            return
+        for number in missing:
+            await self._fetch_missing(number)
+        await self._put(message.parts, raw, received)
+        self._acknowledge.append(ua.SubscriptionAcknowledgement(message.subscription, message.sequence))
+
+    async def _fetch_missing(self, number: int) -> None:
+        """Asks once more for a message that did not come; where that fails, all tags are read afresh."""
+        try:
+            raw = await self._session.republish_raw(self._id, number)
+        except (UaStatusCodeError, TimeoutError):
+            # How many values it held is not known: one a message is the least. Each tag's present value follows.
+            self._outlet.lost("republish_failed", 1)
+            self._stale.set()
+            return
+        await self._put(split_republish(raw, self._id).parts, raw, self._clock.wall())
+        self._acknowledge.append(ua.SubscriptionAcknowledgement(self._id, number))
+
+    async def _put(self, parts: Many[Part], raw: bytes, received: int) -> None:
+        for part in parts:
+            if part.type == DATA_CHANGE:
+                await self._put_values(part, raw, received)
+            elif part.type == STATUS_CHANGE:
+                self._end(status_of(raw, part))
+            else:
+                self._outlet.alive()
+
+    async def _put_values(self, part: Part, raw: bytes, received: int) -> None:
+        rows, fast = decode(raw, part, self._walk)
+        if not fast:
+            self._slow_rows += len(rows.handle)
+        frame = self._maker.make(rows, raw, received)
+        over = int(overflowed(frame.status).sum())
+        if over:
+            self._outlet.lost("overflow", over)
+        if len(frame):
+            await self._outlet.put(frame)
+
+    def _end(self, status: int) -> None:
+        name = str(ua.StatusCode(ua.UInt32(status)).name)
+        raise NotConnected(
+            "read",
+            self._url,
+            Words(f"서버가 구독을 끝냈습니다: {name}", f"the server ended the subscription: {name}"),
+            Words("자동으로 다시 연결합니다", "the agent connects again by itself"),
+        )
+
+    async def tend(self, retry_seconds: float) -> None:
+        """Creates the items, then retries refused ones and renews all after a loss, for ever."""
+        items = MonitoredItems(self._session, self._plan, self._id, self._clock.wall)
+        await items.learn()
+        await self._tell(await items.create(self._plan.items))
+        while True:
+            with anyio.move_on_after(retry_seconds):
+                await self._stale.wait()
+            if self._stale.is_set():
+                self._stale = anyio.Event()
+                await self._tell(await items.create_anew())
+                await anyio.sleep(RESYNC_SPACING)
+            elif items.refused:
+                await self._tell(await items.retry_refused())
+
+    async def _tell(self, frame: Frame) -> None:
+        if len(frame):
+            async with self._lock:
+                await self._outlet.put(frame)
+
+    async def watch(self, silence: float) -> None:
+        """Raises TimedOut when nothing came for `silence` seconds; loads the numba walk when it is worth it."""
+        while True:
+            await anyio.sleep(min(1.0, silence / 4))
+            now = self._clock.monotonic()
+            if self._lock.locked():  # we are the ones who wait: for the agent's queue
+                self._heard = now
+            if now - self._heard > silence:
+                raise faults.silent("read", self._url)
+            await self._load_kernel()
+
+    async def _load_kernel(self) -> None:
+        worth_it = self._slow_rows > SLOW_ROWS_A_SECOND or KERNEL in sys.modules
+        self._slow_rows = 0
+        if self._walk is None and self._kernel and worth_it:
+            self._walk = await anyio.to_thread.run_sync(load_walk, abandon_on_cancel=True)
+            self._kernel = self._walk is not None
+
+
+def load_walk() -> Walk | None:
+    """The numba walk, compiled or from its cache (seconds the first time); None where numba is not installed."""
+    if importlib.util.find_spec("numba") is None:
+        return None
+    walk: Walk = importlib.import_module(KERNEL).walk
+    return walk
+
+
+def _never_called(_: object) -> None:
+    """asyncua wants a callback for each subscription; our publishers take the responses themselves."""

@@ -1,7 +1,7 @@
 """Address notations: the vectors of the manuals, and every way to be misunderstood."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.modbus.address import WHOLE, Address, AddressFault, parse_address
@@ -114,12 +114,14 @@ def test_an_ambiguous_number_shows_both_readings() -> None:
     assert "HR:3000 / HR:2999" in fault.cure.en
 
 
+@settings(deadline=None)
 @given(st.integers(1, 4), st.integers(0, 65535), st.one_of(st.just(WHOLE), st.integers(0, 15)))
 def test_what_is_printed_reads_back(function: int, wire: int, bit: int) -> None:
     address = Address(function, wire, bit if function >= 3 else WHOLE)
     assert parse_address(str(address)) == address
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=12), st.integers(), st.floats(), st.dictionaries(st.text(max_size=4), st.integers())))
 def test_anything_else_is_a_fault_never_a_crash(written: object) -> None:
     try:

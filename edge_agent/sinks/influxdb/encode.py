@@ -95,7 +95,7 @@ class Encoder:
 
     def _room(self, rows: int, lines: int, table: LineTable) -> UInt8:
         per_line = table.heads.longest + _WIDEST_TIME + 2
-        need = lines * per_line + rows * (table.keys.longest + _WIDEST_NUMBER + 1)
+        need = lines * per_line + rows * (table.keys.longest + _WIDEST_NUMBER + 1) + 8
         if self._out.size < need:
             self._out = np.empty(need, np.uint8)
         return self._out

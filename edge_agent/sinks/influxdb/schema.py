@@ -111,7 +111,7 @@ def line(line_head: str, fields: str, time: int) -> bytes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blob:
-    """Byte strings end to end: number i is `data[at[i]:at[i+1]]`."""
+    """Byte strings end to end: number i is `data[at[i]:at[i+1]]`; eight spare bytes follow, for copying in eights."""
 
     data: npt.NDArray[np.uint8]
     at: npt.NDArray[np.int64]
@@ -122,7 +122,7 @@ class Blob:
         encoded = [part.encode(errors="replace") for part in parts]
         at = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(part) for part in encoded], out=at[1:])
-        return cls(np.frombuffer(b"".join(encoded), np.uint8).copy(), at)
+        return cls(np.frombuffer(b"".join([*encoded, bytes(8)]), np.uint8).copy(), at)
 
     def parts(self) -> list[bytes]:
         """The byte strings one by one."""

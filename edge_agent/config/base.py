@@ -139,7 +139,7 @@ class SinkSection(Section):
     max_batch_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 50_000
     """Most rows in one write."""
     spacing: Duration = Field(default="0ms")  # type: ignore[assignment]  # validate_default makes it a number
-    """Least time from one write to the next: 0 sends as soon as the last write is answered; more saves a metered line."""
+    """Least time from one write to the next: 0 sends as soon as the last one is answered, more saves a metered line."""
 
 
 Language = Literal["ko", "en"]

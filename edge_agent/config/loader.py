@@ -1,0 +1,345 @@
+"""From a file to a checked configuration: read, fill in tag tables, validate each section, check across sections.
+
+Everything that can be found is found in one go. What one section gets wrong does not hide what is wrong elsewhere: each
+link and sink is validated with its own class, and the cross-checks work on the file's data, not on the sections that
+came through.
+"""
+
+import gc
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from edge_agent.config import advice, refusal
+from edge_agent.config.agent import AgentConfig
+from edge_agent.config.base import LabelSection, LinkSection, Section, SinkSection, TagSection
+from edge_agent.config.crosscheck import Crosscheck, journal_faults, warnings_of
+from edge_agent.config.document import Document, ListNode, MapNode, Node, parse
+from edge_agent.config.document import Path as Steps
+from edge_agent.config.place import Place
+from edge_agent.config.schema import annotation_at, takes_text
+from edge_agent.config.source import read
+from edge_agent.config.table import read_table
+from edge_agent.config.words import fault
+from edge_agent.errors import ConfigError, Fault, Words
+from edge_agent.model.tag import Label, Machine, Tag, TagTable
+
+MAX_ALIKE: Final = 20
+"""Faults of one code in one file that are listed each; the rest is one line."""
+MAX_LINES: Final = 30
+"""Lines that this one line names."""
+
+
+class SectionTable(Protocol):
+    """Which connectors and sinks there are, and the class of the section of each."""
+
+    @property
+    def connectors(self) -> Collection[str]:
+        """Types of links."""
+        ...
+
+    @property
+    def sinks(self) -> Collection[str]:
+        """Types of sinks."""
+        ...
+
+    def link_section(self, connector: str, /) -> type[LinkSection]:
+        """The section's class of a connector type."""
+        ...
+
+    def sink_section(self, sink: str, /) -> type[SinkSection]:
+        """The section's class of a sink type."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """A configuration without faults."""
+
+    config: AgentConfig
+    """Paths in it are absolute."""
+    tags: TagTable
+    numbers: Mapping[str, list[int]]
+    """Link's name -> tag numbers, aligned with the link's `tag_list()`."""
+    warnings: tuple[Fault, ...] = ()
+    """What works but should be looked at."""
+
+
+def load(path: Path, sections: SectionTable) -> Loaded:
+    """The configuration in the file at `path`. Raises ConfigError with all faults, in file order."""
+    with _without_collector():
+        return _Loading(path, sections).load()
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Thousands of small objects that all stay: the cyclic collector would walk them again and again (4x the time)."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+@dataclass(slots=True)
+class _Loading:
+    """One run of `load`."""
+
+    path: Path
+    sections: SectionTable
+    faults: list[Fault] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    """Names in the order in which faults are listed."""
+    silent: set[Steps] = field(default_factory=set)
+    """Places whose fault is told already: what validation says about them is only its consequence."""
+
+    def load(self) -> Loaded:
+        name = str(self.path)
+        self.files.append(name)
+        source = read(self.path, name)
+        if isinstance(source, Fault):
+            raise ConfigError(name, (source,))
+        document, faults = parse(source)
+        self.faults += faults
+        if document is None:
+            raise self._error()
+        return self._checked(document)
+
+    def _checked(self, document: Document) -> Loaded:
+        data = document.root.data
+        for place, node in enumerate(_items(document, "links")):
+            self._fill_tables(document, node, ("links", place))
+        links = [self._link(document, place) for place, _ in enumerate(_items(document, "links"))]
+        sinks = [self._sink(document, place) for place, _ in enumerate(_items(document, "sinks"))]
+        whole = dict(data)
+        if links:
+            whole["links"] = links
+        if sinks:
+            whole["sinks"] = sinks
+        config = self._validated(document, AgentConfig, whole)
+        check = Crosscheck(
+            document, self.path.parent, [link if isinstance(link, LinkSection) else None for link in links]
+        )
+        self.faults += check.faults(self.silent)
+        self.faults += journal_faults(document, config) if config is not None else ()
+        if self.faults or config is None:
+            raise self._error()
+        config = _with_paths(config, self.path.parent)
+        tags, numbers = _number(config)
+        return Loaded(config, tags, numbers, tuple(warnings_of(document, config, tags)))
+
+    def _error(self) -> ConfigError:
+        unique = {(one.code, one.file, one.line, one.column, one.cause): one for one in self.faults}
+        order = {file: place for place, file in enumerate(self.files)}
+        faults = sorted(unique.values(), key=lambda one: (order.get(one.file, 0), one.line, one.column))
+        return ConfigError(str(self.path), tuple(_shortened(faults)))
+
+    # Sections.
+
+    def _link(self, document: Document, place: int) -> Any:
+        steps: Steps = ("links", place)
+        section = self._class(document, steps, "connector", self.sections.connectors)
+        if section is None:
+            return self._stand_in(document, steps, LinkSection, "connector")
+        link = self._validated(document, self.sections.link_section(section), _data(document, steps), steps)
+        return link or self._stand_in(document, steps, LinkSection, None)
+
+    def _sink(self, document: Document, place: int) -> Any:
+        steps: Steps = ("sinks", place)
+        section = self._class(document, steps, "sink", self.sections.sinks)
+        if section is None:
+            return self._stand_in(document, steps, SinkSection, "sink")
+        sink = self._validated(document, self.sections.sink_section(section), _data(document, steps), steps)
+        return sink or self._stand_in(document, steps, SinkSection, None)
+
+    def _class(self, document: Document, steps: Steps, key: str, known: Collection[str]) -> str | None:
+        """The type that the section names; None, with a fault where it is not told otherwise, for none that we know."""
+        data = _data(document, steps)
+        kind = data.get(key) if isinstance(data, dict) else None
+        if not isinstance(kind, str):
+            return None
+        if kind in known:
+            return kind
+        place = document.value_place(document.find((*steps, key)))
+        got = Words(f"'{kind}'", f"'{kind}'")
+        self.faults.append(fault("type.unknown", place, key=key, got=got, advice=advice.instead(kind, known)))
+        return None
+
+    def _stand_in(self, document: Document, steps: Steps, section: type[Section], check: str | None) -> Any:
+        """What takes a refused section's place in the whole, so that the rest can be validated.
+
+        With `check` (key of the type) no class is known, and only the keys that every link or sink has are looked at.
+        """
+        data = _data(document, steps)
+        if not isinstance(data, dict):
+            return data
+        if check is not None:
+            general = {key: data[key] for key in ("name", check) if key in data}
+            self._validated(document, section, general, steps)
+        return section.model_construct(name="")
+
+    def _validated(self, document: Document, section: type[SectionT], data: Any, prefix: Steps = ()) -> SectionT | None:
+        try:
+            return section.model_validate(data, context={"folder": self.path.parent.absolute()})
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            for steps, one in refusal.refusals(errors, document, section, prefix):
+                if not any(steps[: len(told)] == told for told in self.silent):
+                    self.faults.append(one)
+            return None
+
+    # Tag tables.
+
+    def _fill_tables(self, document: Document, node: Node, steps: Steps) -> None:
+        """Replaces each `tags_file` of a link by the tags in that file, behind those in `tags`."""
+        if isinstance(node, ListNode):
+            for place, item in enumerate(node.items):
+                self._fill_tables(document, item, (*steps, place))
+        if not isinstance(node, MapNode):
+            return
+        for key, below in list(node.items.items()):
+            if key != "tags":
+                self._fill_tables(document, below, (*steps, key))
+        if "tags_file" in node.items:
+            self._fill_table(document, node, steps)
+
+    def _fill_table(self, document: Document, node: MapNode, steps: Steps) -> None:
+        given, mark = node.items["tags_file"], node.keys["tags_file"]
+        node.drop("tags_file")
+        tags = node.items.get("tags")
+        if not isinstance(tags, ListNode):
+            tags = ListNode(mark)
+            node.put("tags", tags, mark)
+        if not isinstance(given.data, str):
+            self._silence(fault("table.name", given.place(document.source)), (*steps, "tags"))
+            return
+        name = str(self.path.parent / given.data)
+        if name not in self.files:
+            self.files.append(name)
+        source = read(self.path.parent / given.data, name, table=True)
+        if isinstance(source, Fault):
+            at = given.place(document.source)
+            if source.line == 0:  # about the whole file: told where the file is named
+                source = replace(source, file=at.file, line=at.line, column=at.column, excerpt=at.excerpt)
+            self._silence(source, (*steps, "tags"))
+            return
+        rows, faults = read_table(source, self._is_text(document, steps))
+        self.faults += faults
+        if faults:
+            self.silent.add((*steps, "tags"))
+        for row in rows:
+            tags.add(row)
+
+    def _silence(self, one: Fault, steps: Steps) -> None:
+        self.faults.append(one)
+        self.silent.add(steps)
+
+    def _is_text(self, document: Document, steps: Steps) -> Any:
+        """Whether a column's field takes text, by the section of the link's connector."""
+        data = _data(document, steps[:2])
+        kind = data.get("connector") if isinstance(data, dict) else None
+        known = isinstance(kind, str) and kind in self.sections.connectors
+        section = self.sections.link_section(kind) if known and isinstance(kind, str) else TagSection
+        inner = (*steps[2:], "tags") if known else ()
+
+        def is_text(key: str) -> bool:
+            annotation = annotation_at(section, (*inner, *key.split(".")))
+            return key not in ("low", "high") and (annotation is None or takes_text(annotation))
+
+        return is_text
+
+
+def _items(document: Document, key: str) -> list[Node]:
+    node = document.root.child(key)
+    return node.items if isinstance(node, ListNode) else []
+
+
+def _data(document: Document, steps: Steps) -> Any:
+    found = document.find(steps)
+    return found.node.data if found.path == tuple(steps) else None
+
+
+def _shortened(faults: list[Fault]) -> Iterator[Fault]:
+    """Of many faults alike (a wrong header is wrong on each line) the first ones, and the lines of the others."""
+    alike: dict[tuple[str, str], list[Fault]] = {}
+    for one in faults:
+        alike.setdefault((one.code, one.file), []).append(one)
+    last = {id(group[MAX_ALIKE - 1]): group for group in alike.values() if len(group) > MAX_ALIKE + 1}
+    hidden = {id(one) for group in last.values() for one in group[MAX_ALIKE:]}
+    for one in faults:
+        if id(one) not in hidden:
+            yield one
+        group = last.get(id(one))
+        if group is not None:
+            yield _rest(group[MAX_ALIKE:])
+
+
+def _rest(faults: list[Fault]) -> Fault:
+    first = faults[0]
+    lines = list(dict.fromkeys(one.line for one in faults))
+    listed = ", ".join(map(str, lines[:MAX_LINES])) + (" …" if len(lines) > MAX_LINES else "")
+    place = Place(first.file, first.line, first.column)
+    return fault("more", place, code=first.code, count=len(faults), lines=listed)
+
+
+def _with_paths(config: AgentConfig, folder: Path) -> AgentConfig:
+    """The configuration with absolute paths: `state` below the file's folder, the agent's own below `state`."""
+    state = folder.absolute() / config.runtime.state
+    runtime = config.runtime.model_copy(update={"state": state})
+    update: dict[str, Any] = {
+        "runtime": _below(runtime, state),
+        "journal": _below(config.journal, state),
+        "links": tuple(_below(link, state) for link in config.links),
+        "sinks": tuple(_below(sink, state) for sink in config.sinks),
+    }
+    return config.model_copy(update=update)
+
+
+def _below(section: SectionT, folder: Path) -> SectionT:
+    """The section with what relative paths it still has set below `folder`."""
+    update: dict[str, Any] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Path) and not value.is_absolute():
+            update[name] = folder / value
+        elif isinstance(value, Section):
+            below = _below(value, folder)
+            if below is not value:
+                update[name] = below
+    return section.model_copy(update=update) if update else section
+
+
+def _number(config: AgentConfig) -> tuple[TagTable, dict[str, list[int]]]:
+    """All tags in configuration order, and each link's numbers."""
+    machines = {
+        section.name: Machine(
+            config.site.name, section.line, section.name, section.machine_class, _label(section.label)
+        )
+        for section in config.machines
+    }
+    tags: list[Tag] = []
+    numbers: dict[str, list[int]] = {}
+    for link in config.links:
+        start = len(tags)
+        tags += [_tag(section, machines[section.machine], link.name) for section in link.tag_list()]
+        numbers[link.name] = list(range(start, len(tags)))
+    return TagTable(tags), numbers
+
+
+def _tag(section: TagSection, machine: Machine, link: str) -> Tag:
+    low, high = section.range or (None, None)
+    interval = round(section.interval * 1e9)
+    return Tag(section.tag, machine, link, section.role, section.unit, interval, low, high, _label(section.label))
+
+
+def _label(section: LabelSection) -> Label:
+    return Label(section.ko, section.en)

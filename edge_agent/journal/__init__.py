@@ -1,0 +1,72 @@
+"""The durable log: every frame and event on its way out, and the count of every value that did not make it.
+
+Two words, used exactly, here and in what people read:
+
+- **accepted**: handed to the kernel by one `pwrite`. Survives SIGKILL. `append` has returned.
+- **durable**: `fdatasync` has returned. Survives a power cut. `sync` has returned.
+
+## The directory
+
+    journal/
+      lock                        flock of the process that writes
+      000000000001.segment …      the log, oldest first; the number only ever grows
+      cursors/NAME.cursor         where one sink is, and what it has counted
+      cursors/NAME.quarantine     rows that this sink's destination refused, JSON lines
+      damaged/                    bytes that could not be read, set aside, with a .json that says what they were
+    journal.broken-N/             a whole store that could not be opened, moved aside; collection went on in a new one
+
+Nothing here is ever deleted by hand. All numbers are little-endian.
+
+## Segment
+A segment is created under another name, its header written and synced, and then renamed, so a segment that exists has a
+header. It is preallocated to `segment_bytes` (zeros after the last chunk) and cut to its length when the next begins.
+
+    header, twice over (either copy will do):
+      magic "EAJRNL\\r\\n", version u16, reserved u16, meta length u32, table length u32, table crc u32, crc u32
+      meta   JSON: number, first sequence, totals at its start (rows, lost by reason), oldest row, when it was made,
+             when something was last accepted before it, digest of the table
+      table  zstd(JSON): the tag table of its time, enough to rebuild it whole (edge_agent/journal/table.py)
+    chunks, one after the other, no padding
+
+A segment holds rows of one tag table only; another table begins another segment.
+
+## Chunk
+76 bytes of head (edge_agent/journal/chunk.py), then the payload. Head and payload have a CRC-32 each; both start from
+the segment's number, so that no chunk is ever taken for another file's. A chunk needs nothing of any other chunk.
+
+    magic u32, head crc u32, kind u8, stream u8, version u16, payload length u32, payload crc u32,
+    sequence u64, rows u32, events u32, first time i64, last time i64, rows before u64, lost so far u64, written i64
+
+Kinds: *frame* (columns, edge_agent/journal/columns.py), *events* (zstd JSON), *loss* (JSON: losses at the door so far,
+by reason), *mark* (JSON: the agent started, or stopped in order). Streams: 0 raw; the others are reserved.
+
+Rows are numbered from 0 for the whole life of the store: `rows before` is the number of a chunk's first row. Sequence
+numbers count chunks of every kind. Neither ever depends on wall time: clocks may jump as they like. `written` is the
+agent's wall clock at `append`, for people and gap records only.
+
+## Invariants
+1. One `append` is one `pwrite` of whole chunks at the tail. If it fails, the file is cut back: a torn chunk can only be
+   the last thing in the last segment.
+2. What follows the last sound chunk of the last segment is a torn tail: cut when opening, and counted.
+3. A chunk that does not check is skipped; reading goes on at the next head that does. The row numbers of the chunks
+   around it say how many rows are missing: nobody has to know what was in it to count it.
+4. A cursor is (sequence of the next chunk, number of the next row) and the counters of all that it has passed, in one
+   checksummed slot: they are never apart. Of three slots one is always durable and another one accepted; a write
+   takes the third. A cursor that is older than what was delivered only means that rows are delivered again.
+5. No number is used twice. If a power cut took chunks that a cursor had already passed, the store goes on after them.
+6. Quarantined rows are durable before the cursor passes them; the cursor knows the file's length, and what is after it
+   is cut when opening. So the file and the count are one.
+7. For each cursor: accepted + lost at the door = delivered + waiting + quarantined + dropped by reason, counted from
+   the row where the cursor began (edge_agent/journal/ledger.py).
+
+Reasons the journal itself gives: `retention` (the oldest segment went because of `max_bytes`), `damaged` (bytes that no
+longer check, or that a power cut took), `quarantine_full` and `quarantine_unavailable`. Others come from `lose` and
+from the sinks.
+"""
+
+from edge_agent.journal.cursor import Cursor
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.ledger import Ledger
+from edge_agent.journal.report import Damage, OpenReport
+
+__all__ = ["Cursor", "Damage", "Journal", "Ledger", "OpenReport"]

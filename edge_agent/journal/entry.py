@@ -1,0 +1,96 @@
+"""Entry: a chunk that is not in the log yet, packed but without its numbers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edge_agent.journal.chunk import (
+    HEAD_BYTES,
+    MAX_ROWS,
+    Chunk,
+    ChunkKind,
+    Head,
+    pack_events,
+    pack_facts,
+    pack_frame,
+    seal,
+)
+from edge_agent.journal.view import View
+from edge_agent.model import Event, Frame, TagTable
+
+_NOTHING: Final = Frame.empty()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """Payload and contents."""
+
+    kind: ChunkKind
+    payload: bytes
+    frame: Frame = _NOTHING
+    events: tuple[Event, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes that it will take."""
+        return HEAD_BYTES + len(self.payload)
+
+    def head(self, view: View, written: int, lost: int) -> Head:
+        """Its head as the next chunk after `view`."""
+        times = self.frame.time
+        rows = len(times)
+        return Head(
+            self.kind,
+            view.sequence,
+            rows,
+            len(self.events),
+            int(times.min()) if rows else 0,
+            int(times.max()) if rows else 0,
+            view.rows,
+            lost,
+            written,
+            len(self.payload),
+        )
+
+
+def entries_of(frame: Frame, events: Sequence[Event]) -> list[Entry]:
+    """A frame in pieces of at most MAX_ROWS rows, then the events. Raises ValueError for ragged columns."""
+    entries = [Entry(ChunkKind.FRAME, pack_frame(piece), piece) for piece in _pieces(frame)]
+    if events:
+        entries.append(Entry(ChunkKind.EVENTS, pack_events(events), events=tuple(events)))
+    return entries
+
+
+def loss_entry(lost: Mapping[str, int]) -> Entry:
+    """All losses at the door so far."""
+    return Entry(ChunkKind.LOSS, pack_facts({"lost": dict(lost)}))
+
+
+def mark_entry(facts: dict[str, Any]) -> Entry:
+    """`started` or `stopped`."""
+    return Entry(ChunkKind.MARK, pack_facts(facts))
+
+
+def _pieces(frame: Frame) -> Iterator[Frame]:
+    rows = len(frame)
+    if 0 < rows <= MAX_ROWS:
+        yield frame
+        return
+    for start in range(0, rows, MAX_ROWS):
+        yield frame.rows(slice(start, start + MAX_ROWS))
+
+
+def numbered(entries: Sequence[Entry], view: View, written: int, tags: TagTable) -> tuple[list[Chunk], View]:
+    """The entries as the chunks that follow `view`, and the view after them."""
+    lost = sum(view.lost.values())
+    chunks: list[Chunk] = []
+    for entry in entries:
+        head = entry.head(view, written, lost)
+        chunks.append(Chunk(head, tags, entry.frame, entry.events))
+        view = view.after(head)
+    return chunks, view
+
+
+def bytes_of(entries: Sequence[Entry], chunks: Sequence[Chunk], segment: int) -> bytes:
+    """What is written for them."""
+    return b"".join(seal(chunk.head, entry.payload, segment) for entry, chunk in zip(entries, chunks, strict=True))

@@ -1,0 +1,57 @@
+"""What the journal has to say to people, as events of class AGENT: gaps, damage, files it can't write."""
+
+from edge_agent.journal.report import Damage
+from edge_agent.journal.segment import Segment
+from edge_agent.model import Event, EventClass, EventState, Label, Severity
+
+
+def retention_event(site: str, cursor: str, segment: Segment, until: int, rows: int, now: int) -> Event:
+    """A gap record: rows that went before this cursor's sink had them. `until`: when the next segment was made."""
+    return _event(
+        f"journal-retention-{cursor}-{segment.number}",
+        site,
+        Severity.WARNING,
+        (segment.header.created, max(until, segment.header.created)),
+        Label(
+            f"저널이 가득 차 {cursor}(으)로 보내지 못한 값 {rows}개를 지웠습니다",
+            f"the journal was full: {rows} values not yet sent to {cursor} were dropped",
+        ),
+        {"rows": float(rows), "segment": float(segment.number), "at": float(now)},
+    )
+
+
+def damage_event(site: str, damage: Damage, now: int) -> Event:
+    """A gap record: bytes of the log that no longer check."""
+    return _event(
+        f"journal-damaged-{damage.segment}-{damage.offset}",
+        site,
+        Severity.WARNING,
+        (damage.first or now, damage.last or damage.first or now),
+        Label(
+            f"저널에서 손상된 구간을 찾아 따로 보관했습니다: 값 {damage.rows}개",
+            f"a damaged stretch of the journal was set aside: {damage.rows} values",
+        ),
+        {"rows": float(damage.rows), "bytes": float(damage.size), "segment": float(damage.segment)},
+    )
+
+
+def trouble_event(site: str, cursor: str, reason: str, now: int) -> Event:
+    """A cursor's file could not be written or read; nothing is lost, but rows may be delivered twice."""
+    return _event(
+        f"journal-cursor-{cursor}-{now}",
+        site,
+        Severity.NOTICE,
+        (now, now),
+        Label(
+            f"{cursor}의 전송 위치를 기록하지 못했습니다({reason}). 다시 시작하면 일부 값을 다시 보냅니다",
+            f"the position of {cursor} could not be kept ({reason}); after a restart some values are sent again",
+        ),
+        {},
+    )
+
+
+def _event(
+    name: str, site: str, severity: Severity, span: tuple[int, int], text: Label, evidence: dict[str, float]
+) -> Event:
+    start, end = span
+    return Event(name, site, "journal", EventClass.AGENT, severity, EventState.CLOSED, start, end, text, evidence)

@@ -1,0 +1,120 @@
+"""Opening: from whatever is in the directory to a log that can be read and written. Never raises for what it finds."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from edge_agent.journal import disk
+from edge_agent.journal.recovery import Tail, find_tail
+from edge_agent.journal.report import Damage, OpenReport
+from edge_agent.journal.segment import Segment
+from edge_agent.journal.slots import CursorState
+from edge_agent.journal.store import Store
+from edge_agent.journal.view import View
+
+
+@dataclass(slots=True)
+class Opening:
+    """What there is to go on with. `lock` is the lock's descriptor, None where the store can't be written."""
+
+    lock: int | None = None
+    view: View = field(default_factory=View)
+    tail: Tail | None = None
+    report: OpenReport = field(default_factory=OpenReport)
+    damaged: Sequence[tuple[Damage, bytes]] = ()
+
+
+def open_store(store: Store, lock: int | None) -> Opening:
+    """Finds out what `store` holds. `lock`: the descriptor where the lock is already held."""
+    opening = Opening(lock)
+    try:
+        moved = store.prepare()
+        _take(store, opening, moved)
+    except OSError as error:
+        _cope(store, opening, error)
+    return opening
+
+
+def _take(store: Store, opening: Opening, moved: str) -> None:
+    if opening.lock is None:
+        opening.lock = disk.lock(store.lock)
+    _load(store, opening)
+    opening.report = replace(opening.report, moved_aside=moved)
+
+
+def _cope(store: Store, opening: Opening, error: OSError) -> None:
+    """The disk refused: read what can be read, or leave it alone, or move it away and begin anew."""
+    if not isinstance(error, BlockingIOError):
+        try:
+            if not disk.is_closed(error) and not disk.is_full(error):
+                _begin_anew(store, opening)
+                return
+            if store.path.is_dir():
+                _load(store, opening)
+        except OSError as another:
+            error = another
+    _let_go(opening)
+    opening.report = replace(opening.report, error=disk.refused("open journal", store.path, error))
+
+
+def _begin_anew(store: Store, opening: Opening) -> None:
+    _let_go(opening)
+    moved = store.move_aside()
+    store.prepare()
+    _take(store, opening, moved)
+
+
+def _let_go(opening: Opening) -> None:
+    if opening.lock is not None:
+        os.close(opening.lock)
+        opening.lock = None
+
+
+def _load(store: Store, opening: Opening) -> None:
+    aside: list[str] = []
+    segments = store.segments(aside)
+    states = list(store.cursor_states(aside))
+    tail = find_tail(segments[-1]) if segments else None
+    found = _view(segments, tail)
+    opening.view = _past(found, states)
+    opening.tail = tail
+    opening.damaged = tail.damaged if tail is not None else ()
+    created = not segments and not states
+    opening.report = OpenReport(
+        created=created,
+        clean=tail.clean if tail is not None else created,
+        last_written=found.last_written,
+        torn_bytes=tail.torn_bytes if tail is not None else 0,
+        torn_rows=tail.torn_rows if tail is not None else 0,
+        damaged=tuple(damage for damage, _ in opening.damaged),
+        set_aside=tuple(aside),
+        missing_rows=opening.view.rows - found.rows,
+    )
+
+
+def _view(segments: Sequence[Segment], tail: Tail | None) -> View:
+    if tail is None:
+        return View()
+    return View(
+        tuple(segments),
+        tail.sequence,
+        tail.rows,
+        tail.segment.header.oldest,
+        tail.end,
+        tail.last_written,
+        tail.lost,
+    )
+
+
+def _past(view: View, states: Sequence[CursorState]) -> View:
+    """No number that a cursor has seen is used again, and no loss it knows of is forgotten."""
+    lost = dict(view.lost)
+    for state in states:
+        for reason, count in state.base_lost.items():
+            lost[reason] = max(lost.get(reason, 0), count)
+    return replace(
+        view,
+        sequence=max([view.sequence, *(state.sequence for state in states)]),
+        rows=max([view.rows, *(max(state.row, state.base_row) for state in states)]),
+        lost=lost,
+    )

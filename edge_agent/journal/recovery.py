@@ -1,0 +1,96 @@
+"""Recovery: where the last segment really ends, and what was found on the way there."""
+
+import os
+from dataclasses import dataclass, field
+from functools import partial
+
+from edge_agent.journal import disk
+from edge_agent.journal.chunk import HEAD_BYTES, ChunkKind, Head, unpack_facts
+from edge_agent.journal.report import Damage
+from edge_agent.journal.segment import Segment
+from edge_agent.journal.walk import Piece, walk
+
+
+@dataclass(slots=True)
+class Tail:
+    """The end of the log, as `find_tail` came upon it. Grows with each piece."""
+
+    segment: Segment
+    end: int
+    sequence: int
+    rows: int
+    last_written: int
+    lost: dict[str, int]
+    clean: bool = False
+    torn_bytes: int = 0
+    torn_rows: int = 0
+    damaged: list[tuple[Damage, bytes]] = field(default_factory=list)
+    """With the bytes, to be set aside."""
+    lost_count: int = 0
+    last_time: int = 0
+
+
+def find_tail(segment: Segment) -> Tail:
+    """Checks every chunk of the last segment. Raises OSError."""
+    header = segment.header
+    tail = Tail(segment, segment.body, header.sequence, header.rows, header.last_written, dict(header.lost))
+    fd = disk.open_for_reading(segment.path)
+    try:
+        _find(tail, fd)
+    finally:
+        os.close(fd)
+    unknown = tail.lost_count - sum(tail.lost.values())
+    if unknown > 0:
+        tail.lost["unknown"] = tail.lost.get("unknown", 0) + unknown
+    return tail
+
+
+def _find(tail: Tail, fd: int) -> None:
+    holes: list[Piece] = []
+    read = partial(_read, fd)
+    end = os.fstat(fd).st_size
+    for piece in walk(read, tail.segment.number, tail.segment.body, end, tail.sequence, verify=True):
+        if not piece.sound or piece.head is None:
+            holes.append(piece)
+            continue
+        if holes:
+            tail.damaged.append(_damage(tail, holes, piece.head, fd))
+            holes = []
+        _go_past(tail, piece, piece.head, fd)
+    if holes:
+        tail.torn_bytes = holes[-1].offset + holes[-1].size - tail.end
+        tail.torn_rows = sum(hole.head.rows for hole in holes if hole.head is not None)
+
+
+def _damage(tail: Tail, holes: list[Piece], after: Head, fd: int) -> tuple[Damage, bytes]:
+    """Adjacent holes are one damage; how many rows it held say the numbers on both sides."""
+    start, end = holes[0].offset, holes[-1].offset + holes[-1].size
+    heads = [hole.head for hole in holes if hole.head is not None]
+    first = heads[0].first if heads else tail.last_time
+    last = heads[-1].last if heads else after.first
+    damage = Damage(tail.segment.number, start, end - start, after.rows_before - tail.rows, first, last)
+    return damage, disk.read(fd, end - start, start)
+
+
+def _go_past(tail: Tail, piece: Piece, head: Head, fd: int) -> None:
+    tail.end = piece.offset + piece.size
+    tail.sequence = head.sequence + 1
+    tail.rows = head.rows_after
+    tail.lost_count = max(tail.lost_count, head.lost)
+    tail.clean = False
+    if head.kind == ChunkKind.MARK:
+        tail.clean = "stopped" in _facts(piece, head, fd)
+        return
+    tail.last_written = head.written
+    if head.kind == ChunkKind.LOSS:
+        tail.lost = {str(reason): int(count) for reason, count in _facts(piece, head, fd)["lost"].items()}
+    elif head.rows:
+        tail.last_time = head.last
+
+
+def _facts(piece: Piece, head: Head, fd: int) -> dict[str, dict[str, int]]:
+    return unpack_facts(disk.read(fd, head.payload_bytes, piece.offset + HEAD_BYTES))
+
+
+def _read(fd: int, at: int, size: int) -> bytes:
+    return disk.read(fd, size, at)

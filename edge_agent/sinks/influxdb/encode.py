@@ -69,12 +69,12 @@ class Encoder:
         ):
             self._write_lines = import_module("edge_agent.sinks.influxdb.kernel").write_lines
 
-    def lines(self, columns: Columns, table: LineTable) -> tuple[memoryview | bytes, int]:
-        """The lines of these rows, and how many."""
+    def lines(self, columns: Columns, table: LineTable, *, alone: bool = False) -> tuple[memoryview | bytes, int]:
+        """The lines of these rows, and how many. With `alone` every row gets a line of its own."""
         if not len(columns):
             return b"", 0
         machine = table.machine[columns.tag]
-        starts = line_starts(machine, columns.time)
+        starts = np.arange(len(columns)) if alone else line_starts(machine, columns.time)
         if self._write_lines is None:
             return write_lines_slowly(columns, machine, starts, table), len(starts)
         out = self._room(len(columns), len(starts), table)
@@ -89,6 +89,7 @@ class Encoder:
             table.heads.at,
             table.keys.data,
             table.keys.at,
+            alone,
             out,
         )
         return out[:end].data, len(starts)

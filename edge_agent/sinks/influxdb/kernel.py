@@ -362,18 +362,20 @@ _BYTES = types.Array(types.uint8, 1, "C")
         _C64,
         _BYTES,
         _C64,
+        types.boolean,
         _BYTES,
     ),
     cache=True,
     nogil=True,
     error_model="numpy",
 )
-def write_lines(tag, machine, time, bits, floats, kind, heads, head_at, keys, key_at, out):
+def write_lines(tag, machine, time, bits, floats, kind, heads, head_at, keys, key_at, alone, out):
     """Writes the rows, in order, into `out` (large enough: `encode.Encoder`); gives the number of bytes.
 
     Columns as in a frame, already sorted so that rows of one line are neighbours: a line ends where `machine` (a number
     in `heads`) or `time` (already in the precision wanted) changes. `floats` is `bits` seen as float64. Line heads and
-    field keys (`name=`) lie in one blob each: number i is `blob[at[i]:at[i+1]]`, and seven spare bytes follow the last.
+    field keys (`name=`) lie in one blob each: number i is `blob[at[i]:at[i+1]]`, and eight spare bytes follow the last.
+    With `alone` every row gets a line of its own.
     """
     start = np.int64(out.ctypes.data)
     head = np.int64(heads.ctypes.data)
@@ -381,7 +383,7 @@ def write_lines(tag, machine, time, bits, floats, kind, heads, head_at, keys, ke
     p = start
     for i in range(tag.size):
         m = machine[i]
-        if i == 0 or m != machine[i - 1] or time[i] != time[i - 1]:
+        if i == 0 or alone or m != machine[i - 1] or time[i] != time[i - 1]:
             if i > 0:
                 p = _put_time(p, time[i - 1])
             p = _put_bytes(p, head + head_at[m], head + head_at[m + 1])

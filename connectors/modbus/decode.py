@@ -57,7 +57,8 @@ class Values:
 class Decoder:
     """Turns images laid out by `plan` into columns. Points that the plan does not read are left out.
 
-    `tag` (int32), `kind` (uint8) and `block` (index into the plan's blocks) have one row per point read.
+    `row` (index into `points`), `tag` (int32), `kind` (uint8) and `block` (index into the plan's blocks) have one row
+    per point read.
     """
 
     def __init__(self, points: Sequence[Point], plan: Plan) -> None:
@@ -65,7 +66,9 @@ class Decoder:
         blocks = {point.span: -1 for point in points}
         for span in blocks.keys() - set(plan.refused):
             blocks[span] = plan.block_of(span)
-        rows = sorted((p for p in points if blocks[p.span] >= 0), key=_group)
+        order = sorted((i for i, p in enumerate(points) if blocks[p.span] >= 0), key=lambda i: _group(points[i]))
+        rows = [points[i] for i in order]
+        self.row = np.array(order, np.intp)
         self.tag = np.array([p.number for p in rows], np.int32)
         self.kind = np.array([kind_of(p) for p in rows], np.uint8)
         self.block = np.array([blocks[p.span] for p in rows], np.intp)

@@ -1,0 +1,212 @@
+"""Requests in flight on one connection: what to send next, which answer belongs where, what is overdue. No sockets.
+
+A frame of Modbus TCP is transaction id (2 bytes), protocol id 0 (2), length of what follows (2), unit (1), function
+code (1), data (MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 3.1.3). An answer is used only if it is the one
+asked for: a transaction in flight, and for it the same unit, function code and length. An answer that comes after its
+deadline belongs to no transaction in flight and is dropped.
+
+Every scan has a window, the line has a limit over all scans, and scans take turns request by request, so a long scan
+never starves a short one.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from connectors.modbus.plan import Block
+from edge_agent.api import Clock, ProtocolError, Words
+
+OK: Final = 0
+TIMED_OUT: Final = -1
+GARBLED: Final = -2
+"""The answer to this transaction was of another unit, function code or length."""
+NOT_ASKED: Final = -3
+
+_ERROR: Final = 0x80
+_HEADER: Final = 6
+_LONGEST: Final = 254
+"""Unit and the longest PDU of 253 bytes (V1.1b3, 4.1)."""
+_PATIENCE: Final = 2
+"""After so many timeouts in a row, or one before any answer, a scan asks no more."""
+
+
+class Scan:
+    """The reading of some of one device's blocks, used again and again. One reading at a time.
+
+    `outcome[i]` of block i is OK, an exception code (1…255), TIMED_OUT, GARBLED or NOT_ASKED; the payload of an OK one
+    is in `image`. `received[i]` is when its answer came (wall ns), `trip[i]` how long that took (ns).
+    """
+
+    def __init__(self, unit: int, blocks: Sequence[Block], size: int, window: int, timeout: float) -> None:
+        """`blocks` and the image's `size` as in a Plan; `window` requests in flight; `timeout` in s per request."""
+        self.blocks = blocks
+        self.image = bytearray(size)
+        self.window = window
+        self.timeout = timeout
+        self.flying = 0
+        self.answered = 0
+        self.outcome = [NOT_ASKED] * len(blocks)
+        self.received = [0] * len(blocks)
+        self.trip = [0] * len(blocks)
+        self._requests = [block.request(unit) for block in blocks]
+        self._heads = [bytes((unit, block.span.function, block.size)) for block in blocks]
+        self._places = [(block.offset, block.offset + block.size) for block in blocks]
+        self._all = range(len(blocks))
+        self._which: Sequence[int] = self._all
+        self._next = 0
+        self._silent = 0
+
+    def begin(self, which: Sequence[int] | None = None) -> None:
+        """Prepares for the next reading, of all blocks or of those with the indices `which`, in that order."""
+        self.outcome = [NOT_ASKED] * len(self.blocks)
+        self._which = self._all if which is None else which
+        self._next = self.answered = self._silent = self.flying = 0
+
+    @property
+    def hungry(self) -> bool:
+        """Whether it would send now."""
+        return self.flying < self.window and self._next < len(self._which)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to send or to wait for."""
+        return self.flying == 0 and self._next >= len(self._which)
+
+    def take(self) -> tuple[int, bytes]:
+        """The next block's index and request."""
+        index = self._which[self._next]
+        self._next += 1
+        self.flying += 1
+        return index, self._requests[index]
+
+    def answer(self, index: int, data: bytes, at: int, end: int, wall: int, trip: float) -> None:
+        """Takes `data[at:end]`, a frame behind its header, as the answer to block `index`."""
+        self.flying -= 1
+        self.received[index] = wall
+        self.trip[index] = int(trip * 1e9)
+        head = self._heads[index]
+        first, stop = self._places[index]
+        if data[at : at + 3] == head and end - at - 3 == stop - first:
+            self.image[first:stop] = data[at + 3 : end]
+            self.outcome[index] = OK
+        elif data[at] == head[0] and data[at + 1] == head[1] | _ERROR and end - at == 3 and data[at + 2]:
+            self.outcome[index] = data[at + 2]
+        else:
+            self.outcome[index] = GARBLED
+        self.answered += 1
+        self._silent = 0
+
+    def time_out(self, index: int) -> None:
+        """No answer came to block `index`."""
+        self.flying -= 1
+        self.outcome[index] = TIMED_OUT
+        self._silent += 1
+        if not self.answered or self._silent >= _PATIENCE:
+            self._which = self._which[: self._next]
+
+
+class Line:
+    """One connection's requests in flight. `feed`, `submit` and `expire` answer the bytes to send next.
+
+    `done` of a scan is called once it is complete. `strays` counts answers that belonged to no request in flight.
+    """
+
+    def __init__(self, clock: Clock, limit: int, name: str) -> None:
+        """`limit`: most requests in flight over all scans; `name` of the link, for errors."""
+        self.strays = 0
+        self._clock = clock
+        self._limit = limit
+        self._name = name
+        self._tail = b""
+        self._transaction = 0
+        self._flying: dict[int, tuple[Scan, int, float]] = {}
+        self._turns: deque[tuple[Scan, Callable[[], None]]] = deque()
+
+    def submit(self, scan: Scan, done: Callable[[], None]) -> bytes:
+        """Starts the reading of a scan on which `begin` was called; an empty one is done at once."""
+        self._turns.append((scan, done))
+        return self._pump(self._clock.monotonic())
+
+    def withdraw(self, scan: Scan) -> None:
+        """Forgets a scan and its requests in flight; their answers will be strays."""
+        self._turns = deque(turn for turn in self._turns if turn[0] is not scan)
+        self._flying = {tid: entry for tid, entry in self._flying.items() if entry[0] is not scan}
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next request in flight is overdue (monotonic s); None where none is in flight."""
+        return min((sent + scan.timeout for scan, _, sent in self._flying.values()), default=None)
+
+    def feed(self, data: bytes) -> bytes:
+        """Takes bytes as they came, cut anywhere. Raises ProtocolError where they are no Modbus TCP."""
+        wall, now = self._clock.wall(), self._clock.monotonic()
+        if self._tail:
+            data = self._tail + data
+        at, end = 0, len(data)
+        while end - at >= _HEADER:
+            length = data[at + 4] << 8 | data[at + 5]
+            if data[at + 2] or data[at + 3] or not 3 <= length <= _LONGEST:
+                raise _garbage(self._name, data[at : at + _HEADER])
+            stop = at + _HEADER + length
+            if stop > end:
+                break
+            entry = self._flying.pop(data[at] << 8 | data[at + 1], None)
+            if entry is None:
+                self.strays += 1
+            else:
+                scan, index, sent = entry
+                scan.answer(index, data, at + _HEADER, stop, wall, now - sent)
+            at = stop
+        self._tail = data[at:]
+        return self._pump(now)
+
+    def expire(self) -> bytes:
+        """Gives up on requests that are overdue now."""
+        now = self._clock.monotonic()
+        for transaction, (scan, index, sent) in list(self._flying.items()):
+            if sent + scan.timeout <= now:
+                del self._flying[transaction]
+                scan.time_out(index)
+        return self._pump(now)
+
+    def _pump(self, now: float) -> bytes:
+        out: list[bytes] = []
+        turns = self._turns
+        rested = 0
+        while rested < len(turns):
+            scan, done = turns[0]
+            if scan.complete:
+                turns.popleft()
+                done()
+            elif len(self._flying) < self._limit and scan.hungry:
+                out += self._send(scan, now)
+                turns.rotate(-1)
+                rested = 0
+            else:
+                turns.rotate(-1)
+                rested += 1
+        return b"".join(out)
+
+    def _send(self, scan: Scan, now: float) -> tuple[bytes, bytes]:
+        index, request = scan.take()
+        while True:
+            self._transaction = self._transaction + 1 & 0xFFFF
+            if self._transaction not in self._flying:
+                break
+        self._flying[self._transaction] = scan, index, now
+        return self._transaction.to_bytes(2, "big"), request
+
+
+def _garbage(name: str, header: bytes) -> ProtocolError:
+    return ProtocolError(
+        "read",
+        name,
+        Words(
+            f"모드버스 TCP가 아닌 바이트가 왔습니다: {header.hex(' ')}",
+            f"bytes that are no Modbus TCP: {header.hex(' ')}",
+        ),
+        Words(
+            "포트가 모드버스 TCP 포트(보통 502)인지, 게이트웨이가 'RTU over TCP'로 설정되지 않았는지 확인하십시오",
+            "check that the port is Modbus TCP (usually 502) and that the gateway is not set to 'RTU over TCP'",
+        ),
+    )

@@ -11,11 +11,10 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from edge_agent.api import Answer, Batch, EdgeAgentError, Overloaded, Refused, Sink, Words
+from edge_agent.api import EdgeAgentError, Overloaded, Refused, Sink, Words
 from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock
 from edge_agent.config.base import SinkSection
-from edge_agent.errors import JournalError
 from edge_agent.journal import Cursor
 from edge_agent.store import News
 
@@ -53,30 +52,23 @@ class Delivery:
 
     async def step(self) -> bool:
         """Reads and writes one batch; False when there was nothing to do. Waits out the back-off after a failure."""
-        batch = await self._read()
-        if batch is None:
-            return False
         try:
+            batch = await anyio.to_thread.run_sync(self.cursor.read, self._section.max_batch_rows)
+            if batch is None:
+                return False
             answer = await self._sink.write(batch)
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self.cursor.advance, batch, answer)
         except EdgeAgentError as error:
             await anyio.sleep(self._failed(error))
         except Exception as error:  # noqa: BLE001 - this is the sink's supervisor: its fault must not stop the others
             _log.exception("sink_failed", sink=self.health.name)
             await anyio.sleep(self._failed(_unexpected(self.health.name, error)))
         else:
-            await self._advance(batch, answer)
+            self._succeeded()
         return True
 
-    async def _read(self) -> Batch | None:
-        return await anyio.to_thread.run_sync(self.cursor.read, self._section.max_batch_rows)
-
-    async def _advance(self, batch: Batch, answer: Answer) -> None:
-        try:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self.cursor.advance, batch, answer)
-        except JournalError as error:
-            await anyio.sleep(self._failed(error))
-            return
+    def _succeeded(self) -> None:
         self.health.writes += 1
         if self.health.state != "ok":
             _log.info("sink_up", sink=self.health.name)

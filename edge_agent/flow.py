@@ -17,7 +17,7 @@ from edge_agent import notify, registry
 from edge_agent.clock import Clock
 from edge_agent.config.loader import Loaded
 from edge_agent.deliver import Delivery
-from edge_agent.detect import Detection
+from edge_agent.errors import JournalError
 from edge_agent.gap import gap_events
 from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
@@ -60,6 +60,8 @@ class Agent:
         self.rates = Rates(self)
 
     def _make_scoring(self) -> Scoring:
+        from edge_agent.detect import Detection  # only where detection is on: it costs memory
+
         config = self.config
         checkpoint = self.state_folder / "detection"
         return Scoring(
@@ -95,7 +97,7 @@ class Agent:
                     finishing.start_soon(delivery.finish, FINISH_S)
             await self.store.sync()
             background.cancel_scope.cancel()
-        self.journal.close()
+        self._close_journal()
         _log.info("agent_stopped", ledger=ledger_rows(self))
 
     async def _collect(self, stop: anyio.Event) -> None:
@@ -117,14 +119,20 @@ class Agent:
         _, events = await self.inbox.take(0)
         await self.store.accept(Frame.empty(), events)
 
+    def _close_journal(self) -> None:
+        try:
+            self.journal.close()
+        except JournalError as error:
+            _log.error("journal_refused", error=str(error))
+
     @property
     def _accounted(self) -> int:
-        return self.journal.accepted + sum(self.journal.lost.values())
+        return self.journal.view.collected
 
     @property
     def on_the_way(self) -> int:
         """Values collected in this run that the journal has not accepted yet."""
-        return self.inbox.values + self.store.pending + self.store.given_up
+        return self.inbox.values + self.store.pending
 
     @property
     def door_balanced(self) -> bool:

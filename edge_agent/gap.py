@@ -8,20 +8,20 @@ from edge_agent.model import Event, EventClass, EventState, Label, Severity
 
 def gap_events(report: OpenReport, site: str, now: int) -> list[Event]:
     """What the hub must know of the time before this start: from the last accepted row until `now` (ns UTC)."""
-    if not report.last_time:
+    if not report.last_written:
         return []
-    seconds = max(0.0, (now - report.last_time) / 1e9)
+    seconds = max(0.0, (now - report.last_written) / 1e9)
     ko, en = _cause(report)
     return [
         Event(
-            id=hashlib.sha256(f"gap {site} {report.last_time}".encode()).hexdigest()[:16],
+            id=hashlib.sha256(f"gap {site} {report.last_written}".encode()).hexdigest()[:16],
             path=site,
             detector="agent",
             event_class=EventClass.AGENT,
             severity=Severity.NOTICE if report.clean else Severity.WARNING,
             state=EventState.CLOSED,
-            start=report.last_time,
-            end=max(now, report.last_time),
+            start=report.last_written,
+            end=max(now, report.last_written),
             text=Label(
                 f"에이전트가 {seconds:.0f}초 동안 수집하지 못했습니다 ({ko})",
                 f"no collection for {seconds:.0f} s ({en})",
@@ -29,14 +29,16 @@ def gap_events(report: OpenReport, site: str, now: int) -> list[Event]:
             evidence={
                 "seconds": seconds,
                 "torn_bytes": float(report.torn_bytes),
-                "damaged": float(report.damaged_chunks),
+                "damaged": float(len(report.damaged)),
             },
         )
     ]
 
 
 def _cause(report: OpenReport) -> tuple[str, str]:
-    if report.damaged_chunks:
+    if report.moved_aside:
+        return "저장 기록을 열 수 없어 따로 옮겼습니다", "the journal could not be opened and was moved aside"
+    if report.damaged:
         return "저장 기록 일부가 손상되어 따로 보관했습니다", "part of the journal was damaged and set aside"
     if report.clean:
         return "정상적으로 멈춘 뒤 다시 시작", "stopped in order and started again"

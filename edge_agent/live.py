@@ -7,7 +7,6 @@ import numpy as np
 
 from edge_agent.model import Event, Flag, Frame, Kind, Status, TagTable
 
-
 KEPT_EVENTS: Final = 50
 
 

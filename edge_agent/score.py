@@ -2,16 +2,19 @@
 
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 import structlog
 
 from edge_agent.clock import Clock
-from edge_agent.detect import Detection
 from edge_agent.errors import DetectionError
 from edge_agent.inbox import Inbox
 from edge_agent.model import Event, Frame
+
+if TYPE_CHECKING:
+    from edge_agent.detect import Detection
 
 _log = structlog.get_logger("detection")
 
@@ -23,7 +26,7 @@ class Scoring:
     """
 
     def __init__(
-        self, make: Callable[[], Detection], inbox: Inbox, clock: Clock, limit: int, save_every: float
+        self, make: Callable[[], "Detection"], inbox: Inbox, clock: Clock, limit: int, save_every: float
     ) -> None:
         self._make, self._inbox, self._clock = make, inbox, clock
         self._limit, self._save_every = limit, save_every
@@ -81,7 +84,7 @@ class Scoring:
         self._waiting = 0
         return frames
 
-    def _score(self, detection: Detection, frames: list[Frame], tick: bool) -> list[Event]:
+    def _score(self, detection: "Detection", frames: list[Frame], tick: bool) -> list[Event]:
         events: list[Event] = []
         for frame in frames:
             events += detection.score(frame)

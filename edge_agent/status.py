@@ -136,14 +136,16 @@ def _detection(agent: "Agent") -> dict[str, Any]:
 
 
 def _journal(agent: "Agent") -> dict[str, Any]:
-    journal = agent.journal
+    journal, view = agent.journal, agent.journal.view
     return {
-        "path": str(journal.path),
-        "bytes": journal.bytes,
-        "segments": journal.segments,
-        "accepted": journal.accepted,
-        "writable": journal.writable and agent.store.error is None,
-        "error": _words(agent.store.error),
+        "path": str(agent.config.journal.path),
+        "bytes": sum(segment.size for segment in view.segments),
+        "segments": len(view.segments),
+        "accepted": view.rows,
+        "durable": journal.durable_rows,
+        "lost": dict(view.lost),
+        "writable": journal.writable,
+        "error": _words(journal.error),
     }
 
 
@@ -173,18 +175,18 @@ def _delivered(agent: "Agent", delivery: "Delivery") -> dict[str, Any]:
 
 
 def _kept(agent: "Agent") -> dict[str, Any]:
-    journal = agent.journal
+    view = agent.journal.view
     return {
         "sink": "journal",
-        "collected": journal.accepted + sum(journal.lost.values()),
+        "collected": view.collected,
         "delivered": 0,
-        "waiting": journal.accepted,
+        "waiting": view.rows,
         "quarantined": 0,
-        "dropped": dict(journal.lost),
+        "dropped": dict(view.lost),
         "on_the_way": agent.on_the_way,
         "balanced": agent.door_balanced,
-        "state": "ok" if agent.store.error is None else "retrying",
-        "error": _words(agent.store.error),
+        "state": "ok" if agent.journal.writable else "retrying",
+        "error": _words(agent.journal.error),
     }
 
 

@@ -51,13 +51,12 @@ class Store:
         self._inbox, self._live, self._scoring, self._journal = inbox, live, scoring, journal
         self._news, self._clock, self._limit = news, clock, limit
         self._pending: deque[tuple[Frame, list[Event]]] = deque()
-        self._unsaid = 0
+        self._refused = False
         self._writer = anyio.CapacityLimiter(1)
         self.pending = 0
         """Values that were collected and that the journal has not accepted yet."""
         self.progress = clock.monotonic()
         """Monotonic time of the stage's last turn: what the watchdog looks at."""
-        self.error: JournalError | None = None
 
     async def run(self) -> None:
         """Runs until the inbox is closed and empty."""
@@ -82,33 +81,26 @@ class Store:
 
     def _append_pending(self) -> None:
         try:
-            if self._unsaid:
-                self._journal.lose("journal_unavailable", self._unsaid)
-                self._unsaid = 0
             while self._pending:
                 frame, events = self._pending[0]
                 self._journal.append(frame, events)
                 self._pending.popleft()
                 self.pending -= len(frame)
-            if self.error is not None:
-                _log.info("journal_recovered")
-                self.error = None
         except JournalError as error:
-            if self.error is None:
+            if not self._refused:
                 _log.error("journal_refused", error=str(error))
-            self.error = error
+            self._refused = True
             self._give_up_oldest()
+        else:
+            if self._refused:
+                _log.info("journal_recovered")
+            self._refused = False
 
     def _give_up_oldest(self) -> None:
         while self.pending > self._limit:
             frame, _ = self._pending.popleft()
             self.pending -= len(frame)
-            self._unsaid += len(frame)
-
-    @property
-    def given_up(self) -> int:
-        """Values given up that the journal could not yet be told of."""
-        return self._unsaid
+            self._journal.lose("journal_unavailable", len(frame))
 
     async def sync_often(self, interval: float) -> None:
         """Makes what was accepted durable every `interval` seconds."""
@@ -117,8 +109,11 @@ class Store:
             await self.sync()
 
     async def sync(self) -> None:
-        """Makes everything accepted durable."""
+        """Makes everything accepted durable, and passes on what the journal has to tell."""
         try:
             await anyio.to_thread.run_sync(self._journal.sync, limiter=self._writer)
         except JournalError as error:
-            self.error = error
+            if not self._refused:
+                _log.error("journal_refused", error=str(error))
+            self._refused = True
+        self._inbox.put_events(self._journal.notices())

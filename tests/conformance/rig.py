@@ -43,7 +43,8 @@ class Rig(Protocol):
     """The plant's tags by signal name, each with the kind that a good row of it has; at least six tags.
 
     There must be `number` (any numeric kind, exact for whole numbers to 1e6) and, of the kinds that the protocol has,
-    one tag each: FLOAT64, FLOAT32, INT64, UINT64, BOOL, TEXT. Integers are 64 bits wide.
+    at least one tag each: FLOAT64, FLOAT32, INT64, UINT64, BOOL, TEXT. The first tag of an integer kind is 64 bits
+    wide.
     """
     deadline: float
     """Within this time `run` must notice that the server is absent, stopped or frozen, with the timeouts in `link`."""

@@ -30,6 +30,8 @@ from edge_agent.api import Clock, EdgeAgentError, Outlet
 logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # what it has to say is raised, in our words
 
 SHORTEST_SILENCE: Final = 10.0
+"""What the supervisor should wait at least; the connector's own watch may be quicker, down to LEAST_SILENCE."""
+LEAST_SILENCE: Final = 3.0
 CLOSE_SECONDS: Final = 1.8
 SESSION_SECONDS: Final = 60
 """How long the server keeps our session when we vanish without a word."""
@@ -165,7 +167,9 @@ class OpcUaConnector:
     async def _read(self, client: Client, session: ColumnSession, outlet: Outlet) -> None:
         subscription = Subscription(session, self._plan, outlet, self._clock, self._url, kernel=self._kernel)
         with self._during("subscribe"), anyio.fail_after(self._link.timeout):
-            self.silence = max(self.silence, 3 * await subscription.create(self._link.keep_alive))
+            keep_alive = await subscription.create(self._link.keep_alive)
+        self.silence = max(self.silence, 3 * keep_alive)
+        silence = max(LEAST_SILENCE, 3 * keep_alive)
         async with anyio.create_task_group() as group:
 
             async def until_it_breaks(operation: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -179,7 +183,7 @@ class OpcUaConnector:
             for _ in range(PUBLISHERS):
                 group.start_soon(until_it_breaks, "read", subscription.publish)
             group.start_soon(until_it_breaks, "subscribe", lambda: subscription.tend(self._link.retry_items))
-            group.start_soon(until_it_breaks, "read", lambda: subscription.watch(self.silence))
+            group.start_soon(until_it_breaks, "read", lambda: subscription.watch(silence))
             group.start_soon(until_it_breaks, "renew secure channel", lambda: self._renew(client))
         if self._failure is not None:
             raise self._failure

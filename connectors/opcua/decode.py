@@ -26,7 +26,7 @@ Walk = Callable[..., tuple[int, int]]
 """See `kernel.walk`."""
 
 SMALLEST_ITEM: Final = 5
-_RUN: Final = 32
+_RUN: Final = 64
 _NUMBERS: Final[dict[int, tuple[str, Kind]]] = {
     1: ("u1", Kind.BOOL),
     2: ("i1", Kind.INT64),
@@ -43,7 +43,22 @@ _NUMBERS: Final[dict[int, tuple[str, Kind]]] = {
 }
 """Built-in type (Part 6, table 1) -> how its bytes read and what kind of row it is. StatusCode is a number too."""
 _OPTIONAL: Final = ((2, "status", "<u4"), (4, "ticks", "<i8"), (16, "", "<u2"), (8, "", "<i8"), (32, "", "<u2"))
-_PACKS: Final = {vtype: struct.Struct("<" + np.dtype(code).char) for vtype, (code, _) in _NUMBERS.items()}
+_CODES: Final = dict(
+    zip(("i1", "u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8"), "bBhHiIqQfd", strict=True)
+)
+_PACKS: Final = {vtype: struct.Struct("<" + _CODES[code]) for vtype, (code, _) in _NUMBERS.items()}
+_HEAD: Final = struct.Struct("<IB")
+_TAILS: Final = [
+    (
+        struct.Struct(
+            "<" + "".join(code for bit, code in ((2, "I"), (4, "q"), (16, "H"), (8, "q"), (32, "H")) if m & bit)
+        ),
+        int(m & 2 != 0),
+        m & 4 != 0,
+    )
+    for m in range(0x40)
+]
+"""What follows the value, by mask: status, source time, its picoseconds, server time, its picoseconds."""
 _F64: Final = struct.Struct("<d")
 _U64: Final = struct.Struct("<Q")
 _EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
@@ -129,8 +144,7 @@ def _mixed(raw: bytes, start: int, end: int, n: int, walk: Walk | None) -> tuple
         else:
             done = _runs(raw, cursor, rows, done)
             stop = min(done + _RUN, n)
-        for row in range(done, stop):
-            _item(cursor, rows, row)
+        _one_by_one(cursor, rows, done, stop)
         slow += stop - done
         done = stop
     return rows, slow * 4 <= n
@@ -151,16 +165,27 @@ def _runs(raw: bytes, cursor: Cursor, rows: Rows, done: int) -> int:
     return done
 
 
-def _item(cursor: Cursor, rows: Rows, row: int) -> None:
-    """One MonitoredItemNotification, whatever it is."""
-    rows.handle[row] = cursor.u32()
-    mask = cursor.u8()
+def _one_by_one(cursor: Cursor, rows: Rows, start: int, stop: int) -> None:
+    """Rows start … stop - 1, whatever they are."""
+    if start == stop:
+        return
+    place = slice(start, stop)
+    handle, kind, bits, status, ticks = zip(*[_item(cursor, rows) for _ in range(start, stop)], strict=True)
+    rows.handle[place] = handle
+    rows.kind[place] = kind
+    rows.bits[place] = np.array(bits, np.uint64)
+    rows.status[place] = status
+    rows.ticks[place] = ticks
+
+
+def _item(cursor: Cursor, rows: Rows) -> tuple[int, int, int, int, int]:
+    """One MonitoredItemNotification: handle, kind, bits, status, ticks."""
+    handle, mask = _HEAD.unpack_from(cursor.raw, cursor.take(SMALLEST_ITEM))
     kind, bits = _variant(cursor, rows) if mask & 1 else (Kind.NONE, 0)
-    rows.kind[row] = kind
-    rows.bits[row] = bits
-    rows.status[row] = cursor.u32() if mask & 2 else 0
-    rows.ticks[row] = cursor.i64() if mask & 4 else 0
-    cursor.take((2 if mask & 16 else 0) + (8 if mask & 8 else 0) + (2 if mask & 32 else 0))
+    tail, has_status, has_ticks = _TAILS[mask & 0x3E]
+    rest = tail.unpack_from(cursor.raw, cursor.take(tail.size))
+    status = rest[0] if has_status else 0
+    return handle, kind, bits, status, rest[has_status] if has_ticks else 0
 
 
 def _variant(cursor: Cursor, rows: Rows) -> tuple[int, int]:

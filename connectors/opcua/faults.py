@@ -143,7 +143,7 @@ def of_socket(operation: str, url: str, error: OSError) -> EdgeAgentError:
                 "check the host in url and the DNS, or write its IP address",
             ),
         )
-    if isinstance(error, ConnectionRefusedError) or "refused" in str(error).lower() or error.errno == 111:
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
         return NotConnected(
             operation,
             url,
@@ -153,10 +153,20 @@ def of_socket(operation: str, url: str, error: OSError) -> EdgeAgentError:
                 "check that the server runs, and the port and firewall",
             ),
         )
+    if isinstance(error, ConnectionError):
+        return NotConnected(
+            operation,
+            url,
+            Words("서버 쪽에서 연결이 끊어졌습니다", "the server's side closed the connection"),
+            Words(
+                "서버가 멈췄거나 다시 시작했는지 확인하십시오. 자동으로 다시 연결합니다",
+                "see whether the server stopped or restarted; the agent connects again by itself",
+            ),
+        )
     return NotConnected(
         operation,
         url,
-        Words(f"연결이 끊어졌거나 만들 수 없습니다: {error}", f"the connection broke or can't be made: {error}"),
+        Words(f"연결할 수 없습니다: {error}", f"no connection can be made: {error}"),
         Words(
             "케이블, 스위치, IP 설정을 확인하십시오. 자동으로 다시 연결합니다",
             "check cable, switch and IP settings; the agent connects again by itself",

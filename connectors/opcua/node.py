@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-_NODE: Final = re.compile(r"(?:ns=(?P<ns>\d{1,5});|nsu=(?P<nsu>[^;]+);)?(?P<kind>[isgb])=(?P<id>.+)", re.DOTALL)
+_NODE: Final = re.compile(r"(?:ns=(?P<ns>[0-9]{1,5});|nsu=(?P<nsu>[^;]+);)?(?P<kind>[isgb])=(?P<id>.+)", re.DOTALL)
 
 Identifier = int | str | UUID | bytes
 
@@ -45,7 +45,7 @@ def _identifier(kind: str, text: str) -> Identifier:
     match kind:
         case "i":
             number = int(text)
-            if not text.isdecimal() or number > 0xFFFF_FFFF:
+            if not (text.isascii() and text.isdecimal()) or number > 0xFFFF_FFFF:
                 raise ValueError("opcua_node")
             return number
         case "g":

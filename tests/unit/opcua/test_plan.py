@@ -1,0 +1,98 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from connectors.opcua.config import OpcUaLink
+from connectors.opcua.plan import DEFAULT_CHUNK, LARGEST_CHUNK, LARGEST_QUEUE, chunk_size, make_plan
+
+
+def link(*tags, **more):
+    section = {
+        "name": "plc",
+        "connector": "opcua",
+        "machine": "press",
+        "url": "opc.tcp://127.0.0.1:4840",
+        "tags": [{"tag": f"t{k}", "node": f"i={k}"} | dict(tag) for k, tag in enumerate(tags)],
+    }
+    return OpcUaLink.model_validate(section | more)
+
+
+def test_handles_follow_the_tag_list_and_numbers_follow_the_handles():
+    plan = make_plan(link({}, {}, {}), [5, 3, 9])
+    assert [item.handle for item in plan.items] == [0, 1, 2]
+    assert [item.node.identifier for item in plan.items] == [0, 1, 2]
+    assert plan.numbers.dtype == np.int32
+    assert plan.numbers.tolist() == [5, 3, 9]
+
+
+@pytest.mark.parametrize(
+    ("tag", "sampling", "queue"),
+    [
+        ({"interval": "1s"}, 250.0, 22),  # at most the publishing interval; (0.25 + 5) / 0.25 + 1
+        ({"interval": "100ms"}, 50.0, 106),
+        ({"sampling": "0s"}, 0.0, 106),  # taken for 50 ms
+        ({"sampling": "0s", "interval": "10ms"}, 0.0, 526),
+        ({"sampling": "1ms"}, 1.0, LARGEST_QUEUE),
+        ({"sampling": "10s"}, 10_000.0, 2),
+        ({"interval": "0s"}, 250.0, 22),
+        ({"queue": 1}, 250.0, 1),
+    ],
+)
+def test_samples_twice_an_interval_and_keeps_what_an_outage_brings(tag, sampling, queue):
+    (item,) = make_plan(link(tag), [0]).items
+    assert (item.sampling, item.queue) == (sampling, queue)
+
+
+def test_keep_alives_and_lifetime_are_counted_in_publishes():
+    plan = make_plan(link({}, publishing_interval="500ms", keep_alive="3s"), [0])
+    assert (plan.publishing, plan.keep_alive_count, plan.lifetime_count) == (500.0, 6, 120)
+    plan = make_plan(link({}, publishing_interval="60s", keep_alive="3s"), [0])
+    assert (plan.keep_alive_count, plan.lifetime_count) == (1, 3)
+
+
+def test_chunks_honour_the_servers_limit():
+    assert chunk_size(0) == DEFAULT_CHUNK
+    assert chunk_size(100) == 100
+    assert chunk_size(10**9) == LARGEST_CHUNK
+
+
+def test_tags_without_a_machine_get_the_links():
+    tags = link({}, {"machine": "furnace"}).tag_list()
+    assert [tag.machine for tag in tags] == ["press", "furnace"]
+
+
+def test_security_is_on_unless_none_is_written_out():
+    assert link({}).security.policy == "Basic256Sha256"
+    assert link({}).security.mode == "SignAndEncrypt"
+    assert link({}, security={"policy": "None"}).security.policy == "None"
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"url": "opc.tcp://user:secret@host:4840"}, "url"),
+        ({"url": "http://host"}, "url"),
+        ({"security": {"certificate": "a.pem"}}, "opcua_certificate_and_key"),
+        ({"security": {"policy": "Basic128Rsa15"}}, "policy"),
+        ({"publishing_interval": "0s"}, "opcua_publishing_interval"),
+        ({"keep_alive": "0s"}, "opcua_intervals"),
+        ({"tags": []}, "tags"),
+        ({"tags": [{"tag": "x", "node": "x"}]}, "opcua_node"),
+        ({"user": {"name": "u", "password": "plain"}}, "password"),
+    ],
+)
+def test_refuses(more, word):
+    with pytest.raises(ValidationError, match=word):
+        link({}, **more)
+
+
+def test_reading_the_configuration_loads_no_vendor_library():
+    code = (
+        "import sys; import connectors.opcua.config; "
+        "print({m for m in ('asyncua', 'numba', 'cryptography', 'numpy') if m in sys.modules} - {'numpy'})"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50)
+    assert out.stdout.strip() == "set()"

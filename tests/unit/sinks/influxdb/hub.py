@@ -1,0 +1,182 @@
+"""A small HTTP hub that stores what it is sent and can be told to misbehave in every way a real one does."""
+
+import gzip
+import json
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+from tests.unit.sinks.influxdb.lines import Point, read_lines
+
+TOKEN = "token-of-the-tests"
+
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+
+
+class FaultyHub:
+    """`next` holds a behaviour for each coming request; without one a request is stored and answered with 204.
+
+    `poison` says which points are refused: with `partial` the others are stored and counted as InfluxDB does, else
+    nothing is. `points` maps (measurement, tags, time) to the fields stored; `requests` counts.
+    """
+
+    def __init__(self) -> None:
+        self.next: deque[Behaviour] = deque()
+        self.always: Behaviour | None = None
+        self.poison: Callable[[Point], bool] = lambda point: False
+        self.message = "field type conflict"
+        self.partial = True
+        self.most_bytes = 1 << 40
+        self.token = TOKEN
+        self.points: dict[tuple[str, tuple[tuple[str, str], ...], int], dict[str, str]] = {}
+        self.bodies: list[bytes] = []
+        self.paths: list[str] = []
+        self.connections = 0
+        self.asleep = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def requests(self) -> int:
+        return len(self.paths)
+
+    def count(self, measurement: str) -> int:
+        return sum(len(fields) for (name, _, _), fields in self.points.items() if name == measurement)
+
+    def values(self, measurement: str, field: str) -> dict[int, str]:
+        """Time to the text stored, over all series."""
+        return {t: f[field] for (name, _, t), f in self.points.items() if name == measurement and field in f}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.asleep.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                hub.connections += 1
+
+            def do_POST(self) -> None:
+                hub.paths.append(self.path)
+                behaviour = hub.next.popleft() if hub.next else hub.always or hub.store
+                behaviour(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def handle(self) -> None:
+                try:
+                    super().handle()
+                except OSError:
+                    self.close_connection = True
+
+        return Handler
+
+    def store(self, request: BaseHTTPRequestHandler) -> None:
+        """What a good hub does, within its rules."""
+        body = gzip.decompress(_read(request))
+        if request.headers["Authorization"] != f"Token {self.token}":
+            return respond(request, 401, {"code": "unauthorized", "message": "unauthorized access"})
+        if len(body) > self.most_bytes:
+            return respond(request, 413, {"code": "request too large", "message": "too large"})
+        self.bodies.append(body)
+        points = read_lines(body)
+        bad = [point for point in points if self.poison(point)]
+        if bad and not self.partial:
+            return respond(request, 400, {"code": "invalid", "message": self.message})
+        for point in points:
+            if point not in bad:
+                self.points.setdefault((point.measurement, point.tags, point.time), {}).update(point.fields)
+        if bad:
+            message = f"failure writing points to database: partial write: {self.message} dropped={len(bad)}"
+            return respond(request, 422, {"code": "unprocessable entity", "message": message})
+        return respond(request, 204)
+
+    def stall(self, request: BaseHTTPRequestHandler) -> None:
+        """Reads everything and says nothing until the test ends."""
+        _read(request)
+        self.asleep.wait(30)
+
+    def drip(self, request: BaseHTTPRequestHandler) -> None:
+        """Answers one byte at a time, without end: no single read ever times out."""
+        _read(request)
+        request.wfile.write(b"HTTP/1.1 204 No Content\r\nX-Slow: ")
+        while not self.asleep.wait(0.05):
+            request.wfile.write(b"x")
+
+
+def _read(request: BaseHTTPRequestHandler) -> bytes:
+    return request.rfile.read(int(request.headers["Content-Length"]))
+
+
+def respond(request: BaseHTTPRequestHandler, status: int, body: object = None, **headers: str) -> None:
+    """JSON for a dict, a text as it is, nothing for None."""
+    content = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    request.send_response(status)
+    for name, value in headers.items():
+        request.send_header(name.replace("_", "-"), value)
+    request.send_header("Content-Length", str(len(content)))
+    request.end_headers()
+    request.wfile.write(content)
+
+
+def answer(status: int, body: object = None, **headers: str) -> Behaviour:
+    """Reads the request, stores nothing and answers."""
+
+    def behave(request: BaseHTTPRequestHandler) -> None:
+        _read(request)
+        respond(request, status, body, **headers)
+
+    return behave
+
+
+def answer_early(status: int) -> Behaviour:
+    """Answers and closes without reading the body, as proxies do with what is too large."""
+
+    def behave(request: BaseHTTPRequestHandler) -> None:
+        respond(request, status)
+        request.wfile.flush()
+        request.close_connection = True
+
+    return behave
+
+
+def say(raw: bytes) -> Behaviour:
+    """Reads the request, sends these bytes and closes."""
+
+    def behave(request: BaseHTTPRequestHandler) -> None:
+        _read(request)
+        request.wfile.write(raw)
+        request.close_connection = True
+
+    return behave
+
+
+def reset(request: BaseHTTPRequestHandler) -> None:
+    """Resets the connection in the middle of the body."""
+    request.rfile.read(10)
+    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.connection.close()
+    request.close_connection = True
+
+
+def hang_up(request: BaseHTTPRequestHandler) -> None:
+    """Closes the connection without an answer, as a server does with one that was idle too long."""
+    request.close_connection = True

@@ -2,14 +2,17 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Collection
 from typing import Final
 
-from edge_agent.config.table import HEADERS
+from edge_agent.config.table import HEADERS, ROLES
 from edge_agent.config.words import short
 from edge_agent.errors import Words
 
 MAX_LISTED: Final = 15
+_SHORTEST: Final = 3
+"""Shorter words are near to everything."""
 _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "ip": ("host", "url"),
     "endpoint": ("url",),
@@ -61,34 +64,39 @@ _SIZE_UNITS: Final[dict[str, str]] = {
 def close(word: str, known: Collection[str]) -> str | None:
     """The known word that `word` is most likely a slip of; None where nothing is near."""
     plain = word.strip().lower()
-    for synonym in (HEADERS.get(plain.replace(" ", ""), ""), *_SYNONYMS.get(plain, ())):
+    meaning = plain.replace(" ", "")
+    for synonym in (HEADERS.get(meaning, ""), ROLES.get(meaning, ""), *_SYNONYMS.get(plain, ())):
         if synonym in known:
             return synonym
     by_form = {_form(other): other for other in known}
-    if _form(plain) in by_form:
-        return by_form[_form(plain)]
-    found = difflib.get_close_matches(_form(plain), by_form, n=1, cutoff=0.6)
+    form = _form(plain)
+    if form in by_form or len(form) < _SHORTEST:
+        return by_form.get(form)
+    found = difflib.get_close_matches(form, by_form, n=1, cutoff=0.6)
     return by_form[found[0]] if found else None
 
 
 def _form(word: str) -> str:
-    return re.sub(r"[\s_-]", "", word.lower())
+    """Without what is easily confused; Hangul as single letters, so that 배을 is near to 배율."""
+    return unicodedata.normalize("NFD", re.sub(r"[\s_-]", "", word.lower()))
 
 
-def instead(word: str, known: Collection[str]) -> Words:
-    """`Did you mean …` and the choices."""
-    near = close(word, known)
+def instead(word: str, known: Collection[str], listed: Words | None = None) -> Words:
+    """`Did you mean …` and the choices, `listed` where they go by other names."""
     names = sorted(map(str, known))
-    listed = ", ".join(names[:MAX_LISTED]) + (" …" if len(names) > MAX_LISTED else "")
     if not names:
         return Words("이 줄을 지우십시오.", "Delete this line.")
+    near = close(word, known)
+    if listed is None:
+        plain = ", ".join(names[:MAX_LISTED]) + (" …" if len(names) > MAX_LISTED else "")
+        listed = Words(plain, plain)
     if near is None:
-        return Words(f"다음 가운데 하나를 쓰십시오: {listed}", f"Use one of: {listed}")
+        return Words(f"다음 가운데 하나를 쓰십시오: {listed.ko}", f"Use one of: {listed.en}")
     if len(names) == 1:
         return Words(f"'{near}'(으)로 쓰십시오.", f"Write '{near}'.")
     return Words(
-        f"'{near}'을(를) 쓰려던 것입니까? 쓸 수 있는 것: {listed}",
-        f"Did you mean '{near}'? What can stand here: {listed}",
+        f"'{near}'을(를) 쓰려던 것입니까? 쓸 수 있는 것: {listed.ko}",
+        f"Did you mean '{near}'? What can stand here: {listed.en}",
     )
 
 
@@ -109,6 +117,9 @@ def duration(value: object) -> Words:
 
 def size(value: object) -> Words:
     """How the size would be written."""
+    for name, step in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if type(value) is int and value and value % step == 0:
+            return Words(f"'{value // step}{name}'(으)로 쓰십시오.", f"Write {value // step}{name}.")
     match = _TIME.fullmatch(str(value))
     unit = _SIZE_UNITS.get(match[2].lower()) if match else None
     if match is None or unit is None or "." in match[1] or not match[2]:

@@ -52,8 +52,9 @@ class Crosscheck:
         claims: list[_Claim] = []
         for place, link in enumerate(self._list("links")):
             found = list(self._claims(link, ("links", place), ""))
-            if not found and isinstance(link, dict) and not any(told[:2] == ("links", place) for told in silent):
-                yield from self._no_tags(link, place)
+            section = self.links[place] if place < len(self.links) else None
+            if section is not None and not found and not any(told[:2] == ("links", place) for told in silent):
+                yield fault("tags.none", self._place(("links", place, "name")), name=section.name)
             claims += found
         yield from self._ownerless(claims)
         yield from self._tags_twice(claims)
@@ -80,6 +81,8 @@ class Crosscheck:
                     yield fault("name.duplicate", here, name=item["name"], list=key, first=_spot(before))
 
     def _unknown_machines(self) -> Iterator[Fault]:
+        if not self.machines:  # a fault of its own; every name would be unknown
+            return
         for place, link in enumerate(self._list("links")):
             for steps, name in _references(link, ("links", place)):
                 if name not in self.machines:
@@ -101,12 +104,6 @@ class Crosscheck:
             for key, value in data.items():
                 if isinstance(value, list):
                     yield from self._claims(value, (*steps, key), machine)
-
-    def _no_tags(self, link: dict[Any, Any], place: int) -> Iterator[Fault]:
-        section = self.links[place] if place < len(self.links) else None
-        if section is not None or ("tags" not in link and "devices" not in link):
-            name = link.get("name", "")
-            yield fault("tags.none", self._place(("links", place, "name")), name=name)
 
     def _ownerless(self, claims: list[_Claim]) -> Iterator[Fault]:
         """Once for each list of tags: it mostly lacks one line above it."""

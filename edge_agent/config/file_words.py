@@ -10,17 +10,16 @@ FILES: Final[dict[str, Entry]] = {
         "EA-130",
         "'{key}': env, file, credential 가운데 정확히 하나를 적어야 합니다.",
         "'{key}' needs exactly one of env, file, credential.",
-        "하나만 남기십시오. 예: {key}: {{credential: influx-token}}",
-        "Keep one of them, for example {key}: {{credential: influx-token}}.",
+        "하나만 적으십시오. 예: {key}: {{credential: 이름}}",
+        "Write one of them, for example {key}: {{credential: NAME}}.",
     ),
     "secret.inline": entry(
         "EA-131",
         "'{key}': 암호나 토큰을 설정 파일에 직접 적을 수 없습니다. 파일이 복사되면 함께 새어 나갑니다.",
         "'{key}': a password or token cannot be written into this file; it would leak with every copy of it.",
-        "비밀 값은 따로 두고 있는 곳만 적으십시오. 예: {key}: {{credential: influx-token}}. 이미 적은 "
+        "비밀 값은 따로 두고 있는 곳만 적으십시오. 예: {key}: {{credential: 이름}}. 이미 적은 "
         "값은 새로 발급받으십시오.",
-        "Keep it elsewhere and write where it is, like {key}: {{credential: influx-token}}. Replace the "
-        "one written here.",
+        "Keep it elsewhere and write where it is, like {key}: {{credential: NAME}}. Replace the one written here.",
     ),
     "secret.file": entry(
         "EA-132",
@@ -154,10 +153,10 @@ FILES: Final[dict[str, Entry]] = {
     ),
     "table.broken": entry(
         "EA-145",
-        "표를 읽을 수 없습니다 ({problem}). 닫히지 않은 따옴표가 있는지 보십시오.",
-        "The table cannot be read ({problem}); there may be an unclosed quote.",
-        '값 안의 큰따옴표는 두 번("") 쓰고, 연 따옴표는 닫으십시오.',
-        'Write a double quote inside a value twice (""), and close each quote you open.',
+        '표의 큰따옴표(") 짝이 맞지 않아 여기부터 읽을 수 없습니다 ({problem}).',
+        "The double quotes do not pair up; from here on the table cannot be read ({problem}).",
+        '연 따옴표는 같은 칸에서 닫고, 값 안의 큰따옴표는 두 번("") 쓰십시오.',
+        'Close each quote within its cell, and write a double quote inside a value twice ("").',
     ),
     "table.name": entry(
         "EA-146",
@@ -169,8 +168,8 @@ FILES: Final[dict[str, Entry]] = {
     # EA-149: the tail of a long list.
     "more": entry(
         "EA-149",
-        "같은 오류 {code}이(가) {count}건 더 있습니다. 줄: {lines}",
-        "There are {count} more faults {code}, on the lines {lines}.",
+        "같은 종류의 오류 {code}이(가) {count}건 더 있습니다. 줄: {lines}",
+        "{count} more faults {code} like these; lines: {lines}",
         "위의 항목과 같은 방법으로 고치십시오.",
         "Correct them in the same way as those above.",
     ),

@@ -6,6 +6,7 @@ came through.
 """
 
 import gc
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,13 +15,14 @@ from typing import Any, Final, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from edge_agent.config import advice, refusal
+from edge_agent.config import advice
 from edge_agent.config.agent import AgentConfig
 from edge_agent.config.base import LabelSection, LinkSection, Section, SinkSection, TagSection
 from edge_agent.config.crosscheck import Crosscheck, journal_faults, warnings_of
 from edge_agent.config.document import Document, ListNode, MapNode, Node, parse
 from edge_agent.config.document import Path as Steps
 from edge_agent.config.place import Place
+from edge_agent.config.refusal import Refusals
 from edge_agent.config.schema import annotation_at, takes_text
 from edge_agent.config.source import read
 from edge_agent.config.table import read_table
@@ -28,8 +30,10 @@ from edge_agent.config.words import fault
 from edge_agent.errors import ConfigError, Fault, Words
 from edge_agent.model.tag import Label, Machine, Tag, TagTable
 
-MAX_ALIKE: Final = 20
-"""Faults of one code in one file that are listed each; the rest is one line."""
+MAX_ALIKE: Final = 3
+"""Faults with the same words in one file that are listed each; the rest is one line."""
+MAX_OF_A_CODE: Final = 50
+"""The same for faults of one code, whatever their words."""
 MAX_LINES: Final = 30
 """Lines that this one line names."""
 
@@ -126,9 +130,7 @@ class _Loading:
         if sinks:
             whole["sinks"] = sinks
         config = self._validated(document, AgentConfig, whole)
-        check = Crosscheck(
-            document, self.path.parent, [link if isinstance(link, LinkSection) else None for link in links]
-        )
+        check = Crosscheck(document, self.path.parent, [_sound(link) for link in links])
         self.faults += check.faults(self.silent)
         self.faults += journal_faults(document, config) if config is not None else ()
         if self.faults or config is None:
@@ -140,8 +142,12 @@ class _Loading:
     def _error(self) -> ConfigError:
         unique = {(one.code, one.file, one.line, one.column, one.cause): one for one in self.faults}
         order = {file: place for place, file in enumerate(self.files)}
-        faults = sorted(unique.values(), key=lambda one: (order.get(one.file, 0), one.line, one.column))
-        return ConfigError(str(self.path), tuple(_shortened(faults)))
+
+        def in_file_order(one: Fault) -> tuple[int, int, int]:
+            return order.get(one.file, 0), one.line, one.column
+
+        faults = _shortened(sorted(unique.values(), key=in_file_order))
+        return ConfigError(str(self.path), tuple(sorted(faults, key=in_file_order)))
 
     # Sections.
 
@@ -164,7 +170,12 @@ class _Loading:
     def _class(self, document: Document, steps: Steps, key: str, known: Collection[str]) -> str | None:
         """The type that the section names; None, with a fault where it is not told otherwise, for none that we know."""
         data = _data(document, steps)
-        kind = data.get(key) if isinstance(data, dict) else None
+        if not isinstance(data, dict):
+            return None
+        if key not in data:  # a slip in the key itself: what it says is used, so that the rest is checked too
+            slip = next((other for other in data if isinstance(other, str) and advice.close(other, (key,))), None)
+            return data[slip] if slip is not None and data[slip] in tuple(known) else None
+        kind = data[key]
         if not isinstance(kind, str):
             return None
         if kind in known:
@@ -191,9 +202,9 @@ class _Loading:
         try:
             return section.model_validate(data, context={"folder": self.path.parent.absolute()})
         except ValidationError as error:
-            errors = error.errors(include_url=False)
-            for steps, one in refusal.refusals(errors, document, section, prefix):
-                if not any(steps[: len(told)] == told for told in self.silent):
+            told = Refusals(document, section, prefix).faults(error.errors(include_url=False))
+            for steps, one in told:
+                if not any(steps[: len(path)] == path for path in self.silent):
                     self.faults.append(one)
             return None
 
@@ -258,6 +269,11 @@ class _Loading:
         return is_text
 
 
+def _sound(link: Any) -> LinkSection | None:
+    """A link that came through; a stand-in has no name."""
+    return link if isinstance(link, LinkSection) and link.name else None
+
+
 def _items(document: Document, key: str) -> list[Node]:
     node = document.root.child(key)
     return node.items if isinstance(node, ListNode) else []
@@ -268,19 +284,21 @@ def _data(document: Document, steps: Steps) -> Any:
     return found.node.data if found.path == tuple(steps) else None
 
 
-def _shortened(faults: list[Fault]) -> Iterator[Fault]:
+def _shortened(faults: list[Fault]) -> list[Fault]:
     """Of many faults alike (a wrong header is wrong on each line) the first ones, and the lines of the others."""
-    alike: dict[tuple[str, str], list[Fault]] = {}
+    causes: Counter[tuple[str, str, str]] = Counter()
+    codes: Counter[tuple[str, str]] = Counter()
+    shown: list[Fault] = []
+    rest: dict[tuple[str, str], list[Fault]] = {}
     for one in faults:
-        alike.setdefault((one.code, one.file), []).append(one)
-    last = {id(group[MAX_ALIKE - 1]): group for group in alike.values() if len(group) > MAX_ALIKE + 1}
-    hidden = {id(one) for group in last.values() for one in group[MAX_ALIKE:]}
-    for one in faults:
-        if id(one) not in hidden:
-            yield one
-        group = last.get(id(one))
-        if group is not None:
-            yield _rest(group[MAX_ALIKE:])
+        cause, code = (one.code, one.file, one.cause.en), (one.code, one.file)
+        causes[cause] += 1
+        if causes[cause] > MAX_ALIKE or codes[code] >= MAX_OF_A_CODE:
+            rest.setdefault(code, []).append(one)
+        else:
+            codes[code] += 1
+            shown.append(one)
+    return shown + [group[0] if len(group) == 1 else _rest(group) for group in rest.values()]
 
 
 def _rest(faults: list[Fault]) -> Fault:

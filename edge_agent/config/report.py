@@ -43,9 +43,13 @@ def _quoted(line: str, column: int) -> tuple[str, int]:
     at = max(column - 1, 0)
     start = at - _BEFORE if len(line) > WIDTH and at > _BEFORE else 0
     end = start + WIDTH
-    shown = line[start:end].replace("\t", "⇥")
+    shown = "".join(map(_visible, line[start:end]))
     before, after = "…" if start else "", "…" if end < len(line) else ""
     return f"{before}{shown}{after}", len(before) + sum(map(_columns, shown[: at - start]))
+
+
+def _visible(sign: str) -> str:
+    return "⇥" if sign == "\t" else sign if sign.isprintable() else "▯"
 
 
 def _columns(sign: str) -> int:

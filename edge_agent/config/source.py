@@ -109,7 +109,7 @@ def _decoded(data: bytes, name: str, table: bool) -> Source | Fault:
     try:
         text = data[start:].decode(encoding)
     except UnicodeDecodeError as error:
-        return _other_encoding(data, name, table, start + error.start)
+        return _other_encoding(data[start:], name, table, error.start)
     unprintable = _UNPRINTABLE.search(text)
     if unprintable is None:
         return Source(name, text)
@@ -123,9 +123,8 @@ def _other_encoding(data: bytes, name: str, table: bool, offset: int) -> Source 
     except UnicodeDecodeError:
         text = ""
     if not text or _UNPRINTABLE.search(text):
-        known = Source(name, data[:offset].decode("utf-8", "replace"))
-        place = known.place_at(len(known.text))
-        return fault("encoding.unknown", Place(name, place.line, place.column), byte=f"0x{data[offset]:02X}")
+        place = Source(name, data.decode("utf-8", "replace")).place_at(len(data[:offset].decode("utf-8", "replace")))
+        return fault("encoding.unknown", place, byte=f"0x{data[offset]:02X}")
     if table:
         return Source(name, text)
     place = Source(name, text).place_at(len(data[:offset].decode("cp949", "ignore")))

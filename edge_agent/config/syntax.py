@@ -33,9 +33,13 @@ _PROBLEMS: Final[tuple[tuple[str, str], ...]] = (
     ("found undefined tag handle", "syntax.quote_sign"),
     ("did not find expected tag URI", "syntax.quote_sign"),
     ("did not find expected key", "syntax.key_expected"),
+    ("found unexpected ':'", "syntax.flow_colon"),
     ("did not find expected node content", "syntax.content"),
     ("did not find expected <document start>", "syntax.root_indent"),
 )
+_BRACKETS: Final = ("syntax.bracket_open", "syntax.brace_open")
+_CLOSING: Final = {"[": "]", "{": "}"}
+_SIGN_KINDS: Final = ("syntax.quote_sign", "syntax.other", "syntax.block_text", "syntax.content")
 _AT_CONTEXT: Final = ("syntax.quote_open", "syntax.colon_missing")
 _WIDE: Final = re.compile("[：“”‘’，［］｛｝－\u3000\xa0]")
 _NO_SPACE: Final = re.compile(r"^(\s*(?:- +)?[^\W\d][\w.-]*):(?=[^\s/:])")
@@ -54,13 +58,18 @@ def syntax_fault(error: yaml.YAMLError, source: Source) -> Fault:
     text = source.line(line)
     if "mapping values are not allowed" in problem:
         kind = "syntax.colon_twice" if re.search(r":\s", text[: column - 1]) else "syntax.indent"
-    sign = text[column - 1 : column]
-    if kind in ("syntax.quote_sign", "syntax.other", "syntax.block_text", "syntax.content") and sign in tuple(_SIGNS):
+    if kind in _BRACKETS:
+        opened = _mark(error, source, "context_mark")
+        if opened[0] < line:
+            kind, (line, column) = "syntax.unclosed", opened
+            text = source.line(line)
+    if kind in _SIGN_KINDS and text[column - 1 : column] in tuple(_SIGNS):
         kind = "syntax.quote_sign"
     elif kind == "syntax.quote_sign":
         kind, column = _sign_before(text, column)
-        sign = text[column - 1 : column]
-    return fault(kind, source.place(line, column), problem=problem, sign=sign, character="", key=_key(text))
+    sign = text[column - 1 : column]
+    facts = {"sign": sign, "closing": _CLOSING.get(sign, sign), "key": _key(text), "word": _word(text, column)}
+    return fault(kind, source.place(line, column), problem=problem, character="", **facts)
 
 
 def _mark(error: yaml.YAMLError, source: Source, which: str) -> tuple[int, int]:
@@ -104,3 +113,8 @@ def _sign_before(text: str, column: int) -> tuple[str, int]:
 
 def _key(text: str) -> str:
     return text.strip().removeprefix("- ").partition(":")[0].strip()[:60]
+
+
+def _word(text: str, column: int) -> str:
+    """The value that starts at `column`."""
+    return re.split(r"\s+#|\s*[,}\]]", text[column - 1 :], maxsplit=1)[0].strip().replace('"', "")

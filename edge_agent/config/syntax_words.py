@@ -64,6 +64,20 @@ SYNTAX: Final[dict[str, Entry]] = {
         "항목 사이에 쉼표를, 끝에 }} 를 넣으십시오. 예: {{ko: 온도, en: Temperature}}",
         "Put commas between the pairs and }} at the end, like this: {{ko: 온도, en: Temperature}}",
     ),
+    "syntax.unclosed": entry(
+        "EA-101",
+        "여기서 연 괄호 '{sign}' 이(가) 닫히지 않은 채 다음 줄로 넘어갑니다.",
+        "The bracket '{sign}' opened here is not closed before the next line.",
+        "이 묶음이 끝나는 곳에 '{closing}' 을(를) 넣으십시오. 안쪽 괄호의 짝도 확인하십시오.",
+        "Put '{closing}' where this group ends, and check that the brackets inside it pair up.",
+    ),
+    "syntax.flow_colon": entry(
+        "EA-101",
+        "괄호 안의 쌍점(:) 뒤에 빈칸이나 값이 없습니다.",
+        "Inside brackets a colon has no space or no value after it.",
+        "'키: 값'처럼 한 칸 띄우고 값을 쓰십시오. 값이 없으면 키를 지우십시오.",
+        "Write 'key: value' with a space; delete a key that has no value.",
+    ),
     "syntax.dash": entry(
         "EA-101",
         "목록 기호 '-'가 '키:'와 같은 줄에 있거나 들여쓰기가 맞지 않습니다.",
@@ -89,8 +103,8 @@ SYNTAX: Final[dict[str, Entry]] = {
         "EA-101",
         "'{sign}' 기호로 시작하는 값은 따옴표 없이 쓸 수 없습니다.",
         "A value cannot start with the sign '{sign}' unless it is quoted.",
-        '값을 큰따옴표로 묶으십시오. 예: "%"',
-        'Put the value in double quotes, like this: "%"',
+        '값을 큰따옴표로 묶으십시오: "{word}"',
+        'Put the value in double quotes: "{word}"',
     ),
     "syntax.key_expected": entry(
         "EA-101",

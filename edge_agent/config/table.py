@@ -9,7 +9,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from edge_agent.config.document import Node
@@ -17,7 +17,7 @@ from edge_agent.config.place import Place
 from edge_agent.config.scalar import scalar
 from edge_agent.config.source import Source
 from edge_agent.config.words import fault
-from edge_agent.errors import Fault
+from edge_agent.errors import Fault, Words
 
 HEADERS: Final[dict[str, str]] = {
     "태그": "tag",
@@ -78,6 +78,22 @@ _RANGE: Final = ("low", "high")
 _SEPARATORS: Final = ",;\t"
 
 
+def headers_for(keys: Collection[str]) -> tuple[set[str], Words]:
+    """All headers that mean one of these keys, and the usual ones as a list for a sentence, Korean and English."""
+    meant = {word: key for word, key in HEADERS.items() if _field(key) in keys}
+    usual: dict[str, str] = {}
+    for word, key in meant.items():
+        usual.setdefault(key, word)
+    plain = [key for key in sorted(keys) if key not in map(_field, usual)]
+    words = {*meant, *usual}
+    return words, Words(", ".join([*usual.values(), *plain]), ", ".join([*usual, *plain]))
+
+
+def _field(key: str) -> str:
+    """The field of a section that a column belongs to."""
+    return "range" if key in _RANGE else key.partition(".")[0]
+
+
 class Table:
     """The cells of a file with their places."""
 
@@ -130,6 +146,12 @@ class RowNode(Node):
     def _below(self, step: str | int) -> Any:
         return self.data.get(step) if isinstance(self.data, dict) else None
 
+    @property
+    def header(self) -> str:
+        """The header over the cell as it stands in the file; empty for a row or a group."""
+        column = self.table.columns.get(self.group)
+        return "" if column is None else self.table.headers[column]
+
     def has_column(self, key: str) -> bool:
         """Whether the table has a column for a key of this group."""
         return (f"{self.group}.{key}" if self.group else key) in self.table.columns
@@ -152,7 +174,10 @@ def read_table(source: Source, is_text: Callable[[str], bool]) -> tuple[list[Row
     try:
         faults = _fill(table)
     except csv.Error as error:
-        return [], [fault("table.broken", Place(source.name, 0, 0), problem=str(error))]
+        line = table.rows[-1][0] + 1 if table.rows else table.header_line
+        line = next((number for number in range(line, len(source.lines) + 1) if '"' in source.line(number)), line)
+        column = source.line(line).find('"') + 1
+        return [], [fault("table.broken", source.place(line, max(column, 1)), problem=str(error))]
     faults += _name_columns(table)
     readers: dict[str, Callable[[str], Any]] = {key: (str if is_text(key) else scalar) for key in table.columns}
     rows = [RowNode(table, row, _row(table, cells, readers)) for row, (_, cells) in enumerate(table.rows)]

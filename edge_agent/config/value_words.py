@@ -27,6 +27,27 @@ VALUES: Final[dict[str, Entry]] = {
         "{advice}",
         "{advice}",
     ),
+    "table.unknown": entry(
+        "EA-103",
+        "'{key}': 모르는 열 제목입니다.",
+        "'{key}' is not the header of a column.",
+        "{advice}",
+        "{advice}",
+    ),
+    "table.column": entry(
+        "EA-104",
+        "'{key}' 열이 없습니다.",
+        "There is no column '{key}'.",
+        "제목 줄에 '{key}' 열을 추가하고 줄마다 값을 채우십시오.",
+        "Add a column '{key}' to the header and fill it in on every line.",
+    ),
+    "table.empty": entry(
+        "EA-104",
+        "'{key}' 칸이 비어 있습니다.",
+        "The cell '{key}' is empty.",
+        "이 칸에 값을 넣으십시오.",
+        "Fill in this cell.",
+    ),
     # EA-105: values of the wrong kind.
     "type.wrong": entry(
         "EA-105",
@@ -122,7 +143,7 @@ VALUES: Final[dict[str, Entry]] = {
     ),
     "value.empty": entry(
         "EA-117",
-        "'{key}': 값이 비어 있습니다. {expected}이(가) 와야 합니다.",
+        "'{key}': 값이 비어 있습니다 (필요한 것: {expected}).",
         "'{key}' is empty. It must be {expected}.",
         "값을 넣으십시오. 아래 줄에 하위 항목이 있다면 빈칸 2칸 더 들여썼는지 확인하십시오. 필요 없는 "
         "키라면 줄을 지우십시오.",
@@ -133,8 +154,15 @@ VALUES: Final[dict[str, Entry]] = {
         "EA-118",
         "'{key}': 길이가 맞지 않습니다 (허용: {limit}).",
         "'{key}' has the wrong length (allowed: {limit}).",
-        "{limit}에 맞게 고치십시오.",
-        "Make it {limit}.",
+        "{limit} 적으십시오.",
+        "Write {limit}.",
+    ),
+    "length.empty": entry(
+        "EA-118",
+        "'{key}': 비어 있습니다 (허용: {limit}).",
+        "'{key}' is empty (allowed: {limit}).",
+        "내용을 넣으십시오.",
+        "Fill it in.",
     ),
     "range.order": entry(
         "EA-119",
@@ -158,12 +186,19 @@ VALUES: Final[dict[str, Entry]] = {
         "Check and correct the value; the examples in the folder configs show how it is written.",
     ),
     "custom": entry("EA-122", "{cause}", "{cause}", "{cure}", "{cure}"),
-    "url": entry(
+    "address": entry(
         "EA-123",
-        "'{key}': {got}은(는) 주소로 읽을 수 없습니다.",
-        "'{key}': {got} is not an address.",
-        "'http://이름또는IP:포트' 형태로 쓰십시오.",
-        "Write it like 'http://name-or-ip:port'.",
+        "'{key}': {got}은(는) 쓸 수 없는 주소입니다.",
+        "'{key}': {got} is not an address that can be used.",
+        "'{example}' 형태로 쓰십시오.",
+        "Write it like '{example}'.",
+    ),
+    "address.user": entry(
+        "EA-123",
+        "'{key}': 주소 안에 사용자와 암호를 쓸 수 없습니다.",
+        "'{key}': user and password cannot stand inside an address.",
+        "'@' 앞부분을 지우고 사용자와 암호는 따로 적으십시오. 암호는 {{credential: 이름}} 처럼 있는 곳만 적습니다.",
+        "Delete what is before the '@'; give user and password in keys of their own, the password by reference only.",
     ),
     # EA-124: what only one connector knows.
     "opcua.node": entry(

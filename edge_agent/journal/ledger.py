@@ -3,7 +3,7 @@
     collected = delivered + waiting + quarantined + dropped by reason
 
 The two sides are kept apart. *collected* comes from the log: the number of the last row accepted, and the losses at
-the door. *delivered*, *quarantined* and *dropped* come from the cursor, which counts what sinks answered row by row, and
+the door. *delivered*, *quarantined* and *dropped* come from the cursor, which counts what sinks answered for rows, and
 what it found missing; *waiting* is what the log holds after the cursor's position. A row that is counted twice or not
 at all shows as an imbalance.
 """

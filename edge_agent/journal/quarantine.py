@@ -68,7 +68,7 @@ def lines_of(batch: Batch, refused: Iterable[Refusal]) -> bytes:
 def _fields(batch: Batch, row: int, reason: str) -> dict[str, Any]:
     frame = batch.frame
     return {
-        "path": batch.tags[int(frame.tag[row])].path,
+        "path": _path(batch, int(frame.tag[row])),
         "time": int(frame.time[row]),
         "received": int(frame.received[row]),
         "kind": Kind(int(frame.kind[row])).name.lower(),
@@ -77,6 +77,10 @@ def _fields(batch: Batch, row: int, reason: str) -> dict[str, Any]:
         "flags": int(frame.flags[row]),
         "reason": reason,
     }
+
+
+def _path(batch: Batch, number: int) -> str:
+    return batch.tags[number].path if 0 <= number < len(batch.tags) else ""
 
 
 def _value(frame: Frame, row: int) -> float | int | bool | str | None:

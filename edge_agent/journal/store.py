@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -106,7 +107,7 @@ def _ensure_directory(path: Path) -> str:
     """Makes a directory that can be listed; where to what was in its place has gone, else empty."""
     moved = ""
     if path.is_symlink() and not path.exists():
-        disk.make_directory(path.resolve())
+        disk.make_directory(Path(os.path.realpath(path)))
     elif path.exists() and not path.is_dir():
         target = _free_name(path)
         disk.rename(path, target)

@@ -38,11 +38,10 @@ class _Body:
 
 
 class InfluxDbSink:
-    """Delivers to one bucket. `spacing` is for the caller: to wait that long before it gathers the next batch."""
+    """Delivers to one bucket."""
 
     def __init__(self, section: InfluxDbSection, clock: Clock) -> None:
         """Opens nothing yet; the token is read with the first write."""
-        self.spacing = section.spacing
         self._clock = clock
         self._ns_per_unit = NS_PER_UNIT[section.precision]
         self._encoder = Encoder(section.encoder)
@@ -52,15 +51,12 @@ class InfluxDbSink:
         self._table = LineTable(TagTable(()))
         self._told = Told(self._table.tags)
         self._suspects: set[str] = set()
-        self._last_write = float("-inf")
 
     async def write(self, batch: Batch) -> Answer:
         """Delivers every row of the batch or says why not; see `edge_agent.api.Sink` and this folder's README.
 
         Raises NotConnected, TimedOut, Refused, Overloaded or ProtocolError; then all rows are to be written again.
         """
-        await anyio.sleep(self._last_write + self.spacing - self._clock.monotonic())
-        self._last_write = self._clock.monotonic()
         plan = await to_thread.run_sync(self._plan, batch)
         refused = await self._deliver(plan)
         overwritten = plan.tell(self._told, [row for refusal in refused for row in refusal.rows])

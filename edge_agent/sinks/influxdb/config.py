@@ -36,10 +36,6 @@ class InfluxDbSection(SinkSection):
     """For connecting, for sending, and for the answer, each."""
     precision: Literal["ms", "us", "ns"] = "ms"
     """Finest time that is stored; of two values of a tag within it the later one stays."""
-    max_batch_rows: Annotated[int, Field(ge=100, le=1_000_000)] = 50_000
-    """Most values in one request."""
-    spacing: Duration = Field(default="0s")  # type: ignore[assignment]  # the same
-    """Least time between two writes: 0 is freshest, some seconds save bytes on a metered link."""
     encoder: Literal["auto", "numba", "python"] = "auto"
     """`auto`: numba where detection has it in memory anyway, else Python (more CPU, 100 MB less memory)."""
 

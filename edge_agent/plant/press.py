@@ -33,8 +33,7 @@ LOW_LUBE: Final = 0.9
 BEARING_TIME: Final = 900.0
 
 _THETA: Final = np.linspace(0.0, 360.0, SAMPLES, endpoint=False)
-_WORK: Final = 360.0 / SAMPLES / 100.0
-"""ΣF·dθ in hundreds of tonf·degree."""
+_DEGREES: Final = 360.0 / SAMPLES
 _FORMING: Final = np.where(
     (_THETA > 138) & (_THETA < 172), np.sin(np.deg2rad(90.0 * (np.clip(_THETA, 138, 172) - 138) / 34)) ** 0.8, 0.0
 )
@@ -152,7 +151,7 @@ class Press:
             "load_difference": float(left.max() - right.max()),
             "snap_load": float(load.min()),
             "peak_angle": float(_THETA[peak] + rng.normal(0.0, 0.05)),
-            "stroke_work": float(load.sum() * _WORK),
+            "stroke_work": float(load.sum() * _DEGREES),
             "stop_time": 165.0 + float(rng.normal(0.0, 3.0)) + 45.0 * f["brake"],
             "cycle_time": self._period,
             "feed_length": feed,

@@ -32,7 +32,7 @@ PRESS_POINTS: Final = (
     _stroke("load_difference", "LoadDifference", "좌우 하중차", "left-right difference", "tonf", 100, low=-100),
     _stroke("snap_load", "SnapLoad", "파단 반력", "snap-through load", "tonf", 20, low=-100),
     _stroke("peak_angle", "PeakAngle", "최대하중 각도", "angle of peak load", "°", 360),
-    _stroke("stroke_work", "Work", "성형 일량", "work per stroke", "100 tonf·°", 100),
+    _stroke("stroke_work", "Work", "성형 일량", "work per stroke", "tonf·°", 10_000),
     _stroke("stop_time", "StopTime", "정지시간", "stopping time", "ms", 500),
     _stroke("cycle_time", "CycleTime", "사이클 타임", "cycle time", "s", 10),
     _stroke("feed_length", "FeedLength", "이송 길이", "feed length", "mm", 200),

@@ -123,7 +123,7 @@ def _values(decoder: Decoder, scan: Scan) -> Frame:
     """All rows of a scan, also those of blocks without an answer (to be left out by the caller)."""
     values = decoder.decode(np.frombuffer(scan.image, np.uint8))
     received = np.array(scan.received, np.int64)
-    middle = received - np.array(scan.trip, np.int64) // 2
+    middle = received - (np.array(scan.trip) * 5e8).astype(np.int64)  # half of it, in ns
     kind, status = _kinds(decoder, values)
     return Frame(
         decoder.tag,

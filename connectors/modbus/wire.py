@@ -9,7 +9,6 @@ Every scan has a window, the line has a limit over all scans, and scans take tur
 never starves a short one.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -34,7 +33,7 @@ class Scan:
     """The reading of some of one device's blocks, used again and again. One reading at a time.
 
     `outcome[i]` of block i is OK, an exception code (1…255), TIMED_OUT, GARBLED or NOT_ASKED; the payload of an OK one
-    is in `image`. `received[i]` is when its answer came (wall ns), `trip[i]` how long that took (ns).
+    is in `image`. `received[i]` is when its answer came (wall ns), `trip[i]` how long that took (s).
     """
 
     def __init__(self, unit: int, blocks: Sequence[Block], size: int, window: int, timeout: float) -> None:
@@ -47,9 +46,10 @@ class Scan:
         self.answered = 0
         self.outcome = [NOT_ASKED] * len(blocks)
         self.received = [0] * len(blocks)
-        self.trip = [0] * len(blocks)
-        self._requests = [block.request(unit) for block in blocks]
-        self._heads = [bytes((unit, block.span.function, block.size)) for block in blocks]
+        self.trip = [0.0] * len(blocks)
+        self.requests = [block.request(unit) for block in blocks]
+        self._heads = [bytes((0, 3 + block.size, unit, block.span.function, block.size)) for block in blocks]
+        self._refusals = [bytes((0, 3, unit, block.span.function | _ERROR)) for block in blocks]
         self._places = [(block.offset, block.offset + block.size) for block in blocks]
         self._all = range(len(blocks))
         self._which: Sequence[int] = self._all
@@ -63,38 +63,33 @@ class Scan:
         self._next = self.answered = self._silent = self.flying = 0
 
     @property
-    def hungry(self) -> bool:
-        """Whether it would send now."""
-        return self.flying < self.window and self._next < len(self._which)
-
-    @property
     def complete(self) -> bool:
         """Whether nothing is left to send or to wait for."""
         return self.flying == 0 and self._next >= len(self._which)
 
-    def take(self) -> tuple[int, bytes]:
-        """The next block's index and request."""
-        index = self._which[self._next]
-        self._next += 1
-        self.flying += 1
-        return index, self._requests[index]
+    def take(self, most: int) -> Sequence[int]:
+        """The next blocks to ask for: as many as the window has room for, and at most `most`."""
+        first = self._next
+        taken = self._which[first : first + min(most, self.window - self.flying)]
+        self._next = first + len(taken)
+        self.flying += len(taken)
+        return taken
 
     def answer(self, index: int, data: bytes, at: int, end: int, wall: int, trip: float) -> None:
-        """Takes `data[at:end]`, a frame behind its header, as the answer to block `index`."""
+        """Takes the frame with its length field at `data[at]` and its end at `end` as the answer to block `index`."""
         self.flying -= 1
-        self.received[index] = wall
-        self.trip[index] = int(trip * 1e9)
-        head = self._heads[index]
-        first, stop = self._places[index]
-        if data[at : at + 3] == head and end - at - 3 == stop - first:
-            self.image[first:stop] = data[at + 3 : end]
-            self.outcome[index] = OK
-        elif data[at] == head[0] and data[at + 1] == head[1] | _ERROR and end - at == 3 and data[at + 2]:
-            self.outcome[index] = data[at + 2]
-        else:
-            self.outcome[index] = GARBLED
         self.answered += 1
         self._silent = 0
+        self.received[index] = wall
+        self.trip[index] = trip
+        if data[at : at + 5] == self._heads[index]:
+            first, stop = self._places[index]
+            self.image[first:stop] = data[at + 5 : end]
+            self.outcome[index] = OK
+        elif data[at : at + 4] == self._refusals[index] and data[at + 4]:
+            self.outcome[index] = data[at + 4]
+        else:
+            self.outcome[index] = GARBLED
 
     def time_out(self, index: int) -> None:
         """No answer came to block `index`."""
@@ -108,7 +103,7 @@ class Scan:
 class Line:
     """One connection's requests in flight. `feed`, `submit` and `expire` answer the bytes to send next.
 
-    `done` of a scan is called once it is complete. `strays` counts answers that belonged to no request in flight.
+    `strays` counts answers that belonged to no request in flight.
     """
 
     def __init__(self, clock: Clock, limit: int, name: str) -> None:
@@ -120,17 +115,19 @@ class Line:
         self._tail = b""
         self._transaction = 0
         self._flying: dict[int, tuple[Scan, int, float]] = {}
-        self._turns: deque[tuple[Scan, Callable[[], None]]] = deque()
+        self._active: dict[Scan, Callable[[], None]] = {}
 
     def submit(self, scan: Scan, done: Callable[[], None]) -> bytes:
-        """Starts the reading of a scan on which `begin` was called; an empty one is done at once."""
-        self._turns.append((scan, done))
+        """Starts the reading of a scan on which `begin` was called. `done` is called once it is complete."""
+        self._active[scan] = done
+        self._settle(scan)
         return self._pump(self._clock.monotonic())
 
     def withdraw(self, scan: Scan) -> None:
-        """Forgets a scan and its requests in flight; their answers will be strays."""
-        self._turns = deque(turn for turn in self._turns if turn[0] is not scan)
-        self._flying = {tid: entry for tid, entry in self._flying.items() if entry[0] is not scan}
+        """Forgets a scan and its requests in flight, if any; their answers will be strays."""
+        self._active.pop(scan, None)
+        if scan.flying:
+            self._flying = {tid: entry for tid, entry in self._flying.items() if entry[0] is not scan}
 
     @property
     def deadline(self) -> float | None:
@@ -155,7 +152,9 @@ class Line:
                 self.strays += 1
             else:
                 scan, index, sent = entry
-                scan.answer(index, data, at + _HEADER, stop, wall, now - sent)
+                scan.answer(index, data, at + 4, stop, wall, now - sent)
+                if not scan.flying:
+                    self._settle(scan)
             at = stop
         self._tail = data[at:]
         return self._pump(now)
@@ -167,34 +166,37 @@ class Line:
             if sent + scan.timeout <= now:
                 del self._flying[transaction]
                 scan.time_out(index)
+                self._settle(scan)
         return self._pump(now)
 
+    def _settle(self, scan: Scan) -> None:
+        if scan.complete:
+            self._active.pop(scan)()
+
     def _pump(self, now: float) -> bytes:
+        """Sends what windows and limit allow. Where the limit binds, whoever sent goes to the end of the queue."""
         out: list[bytes] = []
-        turns = self._turns
-        rested = 0
-        while rested < len(turns):
-            scan, done = turns[0]
-            if scan.complete:
-                turns.popleft()
-                done()
-            elif len(self._flying) < self._limit and scan.hungry:
-                out += self._send(scan, now)
-                turns.rotate(-1)
-                rested = 0
-            else:
-                turns.rotate(-1)
-                rested += 1
+        for scan in list(self._active):
+            room = self._limit - len(self._flying)
+            if room <= 0:
+                break
+            taken = scan.take(room)
+            for index in taken:
+                out += (self._launch(scan, index, now), scan.requests[index])
+            if taken and len(self._active) > 1:
+                self._active[scan] = self._active.pop(scan)
         return b"".join(out)
 
-    def _send(self, scan: Scan, now: float) -> tuple[bytes, bytes]:
-        index, request = scan.take()
+    def _launch(self, scan: Scan, index: int, now: float) -> bytes:
+        """Gives a request a transaction id that is not in flight."""
+        transaction = self._transaction
         while True:
-            self._transaction = self._transaction + 1 & 0xFFFF
-            if self._transaction not in self._flying:
+            transaction = transaction + 1 & 0xFFFF
+            if transaction not in self._flying:
                 break
-        self._flying[self._transaction] = scan, index, now
-        return self._transaction.to_bytes(2, "big"), request
+        self._transaction = transaction
+        self._flying[transaction] = scan, index, now
+        return transaction.to_bytes(2, "big")
 
 
 def _garbage(name: str, header: bytes) -> ProtocolError:

@@ -76,6 +76,8 @@ def _load(store: Store, opening: Opening) -> None:
     states = list(store.cursor_states(aside))
     tail = find_tail(segments[-1]) if segments else None
     found = _view(segments, tail)
+    if segments and not store.was_set_aside(segments[0].number - 1):
+        found = replace(found, oldest=max(found.oldest, segments[0].header.rows))
     opening.view = _past(found, states)
     opening.tail = tail
     opening.damaged = tail.damaged if tail is not None else ()

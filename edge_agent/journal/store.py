@@ -10,7 +10,7 @@ from typing import Final
 
 from edge_agent.journal import disk
 from edge_agent.journal.report import Damage
-from edge_agent.journal.segment import SUFFIX, UNFINISHED, Segment, read_segment
+from edge_agent.journal.segment import SUFFIX, UNFINISHED, Segment, read_segment, segment_path
 from edge_agent.journal.slots import CursorState, read_state
 
 _MAX_DAMAGED: Final = 100
@@ -73,6 +73,11 @@ class Store:
             disk.rename(path, _free_name(self.damaged / path.name))
         return path.name
 
+    def was_set_aside(self, number: int) -> bool:
+        """This segment is missing because it could not be read, not because retention took it."""
+        name = segment_path(self.path, number).name
+        return (self.path / name).exists() or any(self.damaged.glob(f"{name}*"))
+
     def keep_damage(self, damage: Damage, data: bytes) -> bool:
         """Copies damaged bytes and what is known of them; False where that was done before, or can't be."""
         path = self.damaged / f"{damage.segment:012d}-{damage.offset}.json"
@@ -92,7 +97,7 @@ def _segment(path: Path) -> Segment | None:
         segment = read_segment(path) if path.is_file() else None
     except OSError:
         return None
-    return segment if segment is not None and path.name == f"{segment.number:012d}{SUFFIX}" else None
+    return segment if segment is not None and path.name == segment_path(path.parent, segment.number).name else None
 
 
 def _continues(before: list[Segment], segment: Segment) -> bool:

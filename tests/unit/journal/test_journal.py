@@ -21,12 +21,12 @@ from tests.unit.journal.material import (
     drain,
     event,
     frame,
-    frames,
     numbers,
     open_journal,
     segment_files,
     table,
 )
+from tests.unit.journal.strategies import frames
 
 
 def test_a_new_journal_is_clean_and_empty(tmp_path):

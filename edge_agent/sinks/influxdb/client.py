@@ -6,10 +6,12 @@ every part was answered for; a write that raised is repeated whole, which Influx
 and time.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
 import anyio
+import numpy as np
 from anyio import to_thread
 
 from edge_agent.api import Answer, Batch, Clock, Refusal, Refused, TagTable, TimedOut, Words
@@ -59,10 +61,10 @@ class InfluxDbSink:
         """
         plan = await to_thread.run_sync(self._plan, batch)
         refused = await self._deliver(plan)
-        overwritten = plan.tell(self._told, [row for refusal in refused for row in refusal.rows])
-        dropped = plan.dropped
-        dropped[SUPERSEDED] += overwritten
-        return Answer(refused, +dropped)
+        none = np.empty(0, np.intp)
+        overwritten = plan.tell(self._told, np.concatenate([none, *(part.items for part, _ in refused)]))
+        dropped = plan.dropped + Counter({SUPERSEDED: overwritten})
+        return Answer([r for part, reason in refused for r in _refusals(plan, part, reason)], dropped)
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -75,10 +77,10 @@ class InfluxDbSink:
             self._told = self._told.under(batch.tags)
         return make_plan(batch, self._table, self._told, self._ns_per_unit)
 
-    async def _deliver(self, plan: Plan) -> list[Refusal]:
-        """Sends all parts; gives what the hub refuses for good, with its words."""
+    async def _deliver(self, plan: Plan) -> list[tuple[Part, str]]:
+        """Sends all parts; gives those that the hub refuses for good, with its words."""
         numbers = {plan.batch.tags.number(path) for path in self._suspects} - {NO_TAG}
-        refused: list[Refusal] = []
+        refused: list[tuple[Part, str]] = []
         stored = lonely = 0
         waiting = first_parts(plan, numbers)[::-1]
         while waiting:
@@ -94,7 +96,7 @@ class InfluxDbSink:
             elif more := self._smaller(plan, part, body, reply, verdict):
                 waiting += more[::-1]
             else:
-                refused += _refusals(plan, part, reply.message)
+                refused.append((part, reply.message))
                 if not reply.about_time:
                     self._suspects |= _paths(plan, part)
                 lonely += reply.dropped is None
@@ -149,7 +151,7 @@ class InfluxDbSink:
 
 def _paths(plan: Plan, part: Part) -> set[str]:
     tags = plan.batch.tags
-    return {tags.paths[number] for number in set(plan.tags_of(part.items).tolist()) if number >= 0}
+    return {tags.paths[number] for number in set(plan.data_tags(part.items).tolist())}
 
 
 def _refusals(plan: Plan, part: Part, reason: str) -> list[Refusal]:

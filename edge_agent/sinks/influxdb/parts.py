@@ -47,11 +47,12 @@ class Part:
 
 
 def first_parts(plan: Plan, suspects: set[int]) -> list[Part]:
-    """Everything, with the tags that were poison the last time apart from the rest."""
+    """Everything, with the values of tags that were poison the last time apart from the rest."""
     items = np.arange(plan.size)
     if not suspects or not plan.size:
         return [Part(items)] if plan.size else []
-    suspect = np.isin(plan.tags_of(items), list(suspects))
+    suspect = np.zeros(len(items), np.bool_)
+    suspect[: len(plan.rows)] = np.isin(plan.columns.tag, list(suspects))
     parts = [Part(items[~suspect]), Part(items[suspect], alone=True, suspect=True)]
     return [part for part in parts if len(part)]
 

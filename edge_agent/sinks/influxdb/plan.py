@@ -79,6 +79,10 @@ class Plan:
     extras: Sequence[Extra]
     dropped: Counter[str]
 
+    def data_tags(self, items: Rows) -> Rows:
+        """The tags of the data rows among `items`."""
+        return self.columns.tag[items[items < len(self.rows)]].astype(np.intp)
+
     @property
     def size(self) -> int:
         """Number of items."""
@@ -104,21 +108,25 @@ class Plan:
         behind = [row for i in extras.tolist() if (row := self.extras[i].row) >= 0]
         return sorted({*self.rows[data].tolist(), *behind})
 
-    def tell(self, told: Told, refused: Sequence[int]) -> int:
+    def tell(self, told: Told, refused: Rows) -> int:
         """Notes in `told` what the hub has now; gives the number of its older points that this overwrote.
 
-        `refused` rows were not stored and are not noted.
+        `refused` items were not stored; of their tags it is noted that the hub does not know the status or text.
         """
         frame = self.batch.frame
-        kept = np.ones(len(frame), np.bool_)
-        kept[list(refused)] = False
-        mine = kept[self.rows]
-        tag, time = self.columns.tag[mine], self.columns.time[mine]
+        stored = np.ones(len(self.rows), np.bool_)
+        stored[refused[refused < len(stored)]] = False
+        tag, time = self.columns.tag[stored], self.columns.time[stored]
         overwritten = int(np.count_nonzero(told.stored[tag] == time))
         told.stored[tag] = time
-        kept &= _known(frame, told.tags)
-        told.status[frame.tag[kept]] = frame.status[kept]
-        told.texts.update({e.tag: e.text for e in self.extras if e.text is not None and kept[e.row]})
+        known = _known(frame, told.tags)
+        told.status[frame.tag[known]] = frame.status[known]
+        told.texts.update({extra.tag: extra.text for extra in self.extras if extra.text is not None})
+        for extra in (self.extras[i - len(stored)] for i in refused.tolist() if i >= len(stored)):
+            if extra.text is not None:
+                told.texts.pop(extra.tag, None)
+            elif extra.row >= 0:
+                told.status[extra.tag] = -1
         return overwritten
 
 

@@ -3,12 +3,20 @@
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.sinks.influxdb.lines import Point, read_lines
 
@@ -98,14 +106,14 @@ class FaultyHub:
             return respond(request, 413, {"code": "request too large", "message": "too large"})
         self.bodies.append(body)
         points = read_lines(body)
-        bad = [point for point in points if self.poison(point)]
-        if bad and not self.partial:
+        bad = [self.poison(point) for point in points]
+        if any(bad) and not self.partial:
             return respond(request, 400, {"code": "invalid", "message": self.message})
-        for point in points:
-            if point not in bad:
+        for point, is_bad in zip(points, bad, strict=True):
+            if not is_bad:
                 self.points.setdefault((point.measurement, point.tags, point.time), {}).update(point.fields)
-        if bad:
-            message = f"failure writing points to database: partial write: {self.message} dropped={len(bad)}"
+        if any(bad):
+            message = f"failure writing points to database: partial write: {self.message} dropped={sum(bad)}"
             return respond(request, 422, {"code": "unprocessable entity", "message": message})
         return respond(request, 204)
 
@@ -180,3 +188,36 @@ def reset(request: BaseHTTPRequestHandler) -> None:
 def hang_up(request: BaseHTTPRequestHandler) -> None:
     """Closes the connection without an answer, as a server does with one that was idle too long."""
     request.close_connection = True
+
+
+class TlsHub(FaultyHub):
+    """The same hub behind TLS, with the certificate `<place>.crt` and the key `<place>.key`."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(place.with_suffix(".crt"), place.with_suffix(".key"))
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
+
+
+def make_certificate(place: Path, address: str) -> None:
+    """A self-signed certificate for an IP address, valid now."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hub of the tests")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    place.with_suffix(".crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    place.with_suffix(".key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )

@@ -121,6 +121,7 @@ def _instruments(port: int) -> dict[str, Any]:
         "machine": "ht1",
         "host": "127.0.0.1",
         "port": port,
+        "gateway": True,  # four units on one RS-485 pair: one request at a time, which is all pymodbus can answer, too
         "devices": [*zones, meter],
     }
 

@@ -1,4 +1,8 @@
-"""The furnace's instruments on one Modbus TCP address: three temperature controllers and a power meter."""
+"""The furnace's instruments on one Modbus TCP address: three temperature controllers and a power meter.
+
+As on the serial pair that it stands for, one request at a time: pymodbus's server forgets a request when the next one
+arrives on the same connection before it has answered.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final

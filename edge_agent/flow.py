@@ -13,7 +13,7 @@ from typing import Final
 import anyio
 import structlog
 
-from edge_agent import notify, registry
+from edge_agent import footprint, notify, registry
 from edge_agent.clock import Clock
 from edge_agent.config.loader import Loaded
 from edge_agent.deliver import Delivery
@@ -86,6 +86,7 @@ class Agent:
             background.start_soon(StatusServer(self).run)
             background.start_soon(self.rates.run)
             background.start_soon(self.store.sync_often, self.config.journal.sync_interval)
+            background.start_soon(footprint.keep_small)
             background.start_soon(notify.feed_watchdog, self._progressing)
             async with anyio.create_task_group() as delivering:
                 for delivery in self.deliveries:

@@ -1,0 +1,40 @@
+"""Memory that the agent no longer needs, given back.
+
+LLVM is needed while kernels are loaded and never again: its code pages (50 MB touched) are dropped from this process.
+They are clean pages of a file, so a later need would read them back; nothing is lost. Reading a large configuration leaves
+the C heap full of holes; what can be returned is returned.
+"""
+
+import ctypes
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+MADV_DONTNEED: Final = 4
+SETTLED_S: Final = 10.0
+"""Links, kernels and sinks have been loaded this long after the start, as a rule."""
+AGAIN_S: Final = 600.0
+
+
+def give_back(maps: Path = Path("/proc/self/maps")) -> int:
+    """Drops LLVM's code pages and trims the heap; gives the number of bytes that were mapped as LLVM code."""
+    libc = ctypes.CDLL(None)
+    dropped = 0
+    for line in maps.read_text().splitlines():
+        if "libllvmlite" in line and " r-xp " in line:
+            start, end = (int(part, 16) for part in line.split(maxsplit=1)[0].split("-"))
+            if libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_DONTNEED) == 0:
+                dropped += end - start
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(ctypes.c_size_t(0))
+    return dropped
+
+
+async def keep_small() -> None:
+    """Gives memory back once the start is over, and now and then, until cancelled."""
+    await anyio.sleep(SETTLED_S)
+    while True:
+        await anyio.to_thread.run_sync(give_back)
+        await anyio.sleep(AGAIN_S)

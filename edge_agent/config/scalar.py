@@ -50,7 +50,7 @@ def key(text: str) -> str | int:
 def _number(text: str) -> Scalar:
     if _INTEGER.fullmatch(text):
         return int(text)
-    if not _NUMBER.fullmatch(text):
+    if text.isdecimal() or not _NUMBER.fullmatch(text):
         return text
     number = float(text)
     return number if math.isfinite(number) else text

@@ -1,7 +1,7 @@
 """Memory that the agent no longer needs, given back.
 
 LLVM is needed while kernels are loaded and never again: its code pages (50 MB touched) are dropped from this process.
-They are clean pages of a file, so a later need would read them back; nothing is lost. Reading a large configuration leaves
+They are clean pages of a file, so a later need reads them back; nothing is lost. Reading a large configuration leaves
 the C heap full of holes; what can be returned is returned.
 """
 

@@ -87,23 +87,27 @@ class Poller:
         self._mute: dict[int, tuple[int, float]] = {}
 
     def _choice(self) -> Sequence[int] | None:
-        """All blocks; of a silent unit one, each time another; without those that alone stay without an answer."""
-        blocks = len(self._scan.blocks)
+        """All blocks (None); those that alone do not answer seldom, and last; of a silent unit one at a time."""
+        blocks = range(len(self._scan.blocks))
         if self._misses and blocks:
-            return [next(self._probes) % blocks]
+            candidates = [i for i in blocks if i not in self._mute] or blocks
+            return [candidates[next(self._probes) % len(candidates)]]
         if not self._mute:
             return None
         now = self._clock.monotonic()
-        return [i for i in range(blocks) if i not in self._mute or self._mute[i][1] <= now]
+        again = [i for i, (_, until) in self._mute.items() if until <= now]
+        return [i for i in blocks if i not in self._mute] + again
 
     def _count(self) -> None:
         """Takes note of who answered."""
         asked = [code for code in self._scan.outcome if code != NOT_ASKED]
         self._heard = any(code != TIMED_OUT for code in asked)
         reached = any(code != TIMED_OUT and code not in UNREACHED for code in asked)
-        self._misses = 0 if reached or not asked else self._misses + 1
-        if reached and (self._mute or TIMED_OUT in asked):
+        if reached and self._misses >= _SILENT:
+            self._mute.clear()
+        if self._mute or TIMED_OUT in asked:
             self._count_blocks()
+        self._misses = 0 if reached or not asked else self._misses + 1
 
     def _count_blocks(self) -> None:
         now = self._clock.monotonic()
@@ -117,7 +121,7 @@ class Poller:
     async def _tell(self, outlet: Outlet) -> None:
         silent = None
         if self._misses:
-            silent = Status.BAD_NO_COMMUNICATION if self._misses >= _GONE else Status.BAD_TIMEOUT
+            silent = Status.BAD_NO_COMMUNICATION if self._heard or self._misses >= _GONE else Status.BAD_TIMEOUT
         frame = self._reporter.frame(self._reading, self._scan, self._clock.wall(), silent=silent)
         if frame is not None:
             await outlet.put(frame)

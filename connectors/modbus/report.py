@@ -25,11 +25,7 @@ _EXCEPTIONS: Final = {
     10: Status.BAD_NO_COMMUNICATION,
     11: Status.BAD_NO_COMMUNICATION,
 }
-_NOTHING: Final = {
-    TIMED_OUT: Status.BAD_TIMEOUT,
-    NOT_ASKED: Status.BAD_TIMEOUT,
-    GARBLED: Status.BAD_COMMUNICATION_ERROR,
-}
+_NOTHING: Final = {TIMED_OUT: Status.BAD_TIMEOUT, GARBLED: Status.BAD_COMMUNICATION_ERROR}
 _UNSAID: Final = 1
 """No status code is 1: this tag had no row yet."""
 
@@ -82,7 +78,8 @@ class Reporter:
         """The rows of a finished scan of `reading`; None where there is nothing to tell.
 
         `now` (wall ns) is the time of status rows. `silent` is the status of all tags of a unit that did not answer at
-        all; without it, blocks that were not asked keep the status they have.
+        all; without it, blocks that were not asked keep the status they have, and so do blocks that the device called
+        illegal: which of their tags that means is for the poller to find out.
         """
         if self._clean and not any(scan.outcome):
             return _values(reading.decoder, scan)
@@ -107,10 +104,12 @@ class Reporter:
         rows = reading.decoder.row
         for code in set(scan.outcome):
             where = rows[outcome == code]
+            if code in ILLEGAL or code == NOT_ASKED:
+                continue
             if code >= OK:
                 status[where] = exception_status(code) if code else Status.GOOD
                 flags[where] = 0
-            elif code != NOT_ASKED:
+            else:
                 status[where] = _NOTHING[code]
         if silent is not None:
             status[rows] = silent

@@ -64,8 +64,6 @@ class _Gathering:
     def add(self, chunk: Chunk, limit: int) -> bool:
         """Takes what `limit` rows leave room for; says whether that was all of the chunk."""
         head = chunk.head
-        if head.rows_before > self.row:
-            self.miss("damaged", head.rows_before)
         skip = min(self.row - head.rows_before, head.rows)
         take = min(head.rows - skip, limit - self.rows)
         if take:
@@ -80,10 +78,12 @@ class _Gathering:
         self.sequence = head.sequence + 1 if done else head.sequence
         return done
 
-    def miss(self, reason: str, row: int) -> None:
-        """Rows from here to `row` are no more."""
-        self.missing[reason] = self.missing.get(reason, 0) + row - self.row
-        self.row = row
+    def miss(self, until: int, oldest: int) -> None:
+        """Rows from here to `until` are no more; those before `oldest` went by retention."""
+        for reason, row in (("retention", min(oldest, until)), ("damaged", until)):
+            if row > self.row:
+                self.missing[reason] = self.missing.get(reason, 0) + row - self.row
+                self.row = row
 
 
 class Cursor:
@@ -163,8 +163,7 @@ class Cursor:
         """
         view, before = self._log.view, self._state
         gathering = _Gathering(before.sequence, before.row, {})
-        if before.row < view.oldest:
-            gathering.miss("retention", view.oldest)
+        gathering.miss(view.oldest, view.oldest)
         try:
             self._gather(gathering, view, max_rows)
         except OSError as error:
@@ -183,10 +182,12 @@ class Cursor:
             chunk = self._reader.next(view, gathering.sequence)
             if chunk is None:
                 gathering.sequence = max(gathering.sequence, view.sequence)
-                if view.rows > gathering.row:
-                    gathering.miss("damaged", view.rows)
+                gathering.miss(view.rows, self._log.view.oldest)
                 return
-            if not gathering.accepts(chunk) or not gathering.add(chunk, limit):
+            if not gathering.accepts(chunk):
+                return
+            gathering.miss(chunk.head.rows_before, self._log.view.oldest)
+            if not gathering.add(chunk, limit):
                 return
 
     def _pass(self, before: CursorState, after: CursorState) -> None:

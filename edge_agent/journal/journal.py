@@ -49,6 +49,8 @@ class Journal:
         self._tables: dict[str, TagTable | None] = {self._writer.table: tags}
         self._cursors: dict[str, Cursor] = {}
         self._notices: deque[Event] = deque(maxlen=_MAX_NOTICES)
+        self._told: deque[tuple[int, int]] = deque(maxlen=_MAX_NOTICES)
+        """Damage (segment, offset) that was told in this run."""
         self._writing = threading.RLock()
         self._naming = threading.Lock()
         self._lock_fd: int | None = None
@@ -246,8 +248,12 @@ class Journal:
 
     def found_damage(self, damage: Damage, data: bytes) -> None:
         """Sets damaged bytes aside and tells of them, once."""
-        if self._store.keep_damage(damage, data):
-            self._notices.append(damage_event(self._site, damage, self._clock.wall()))
+        place = (damage.segment, damage.offset)
+        if place in self._told or self._store.knows(damage):
+            return
+        self._told.append(place)
+        self._store.keep_damage(damage, data)
+        self._notices.append(damage_event(self._site, damage, self._clock.wall()))
 
     def cursor_trouble(self, name: str, error: OSError | None) -> None:
         """Tells that a cursor's file could not be written, or not be read."""

@@ -90,6 +90,8 @@ class SlotFile:
         if mark == self._synced:
             return
         disk.sync(self._fd)
+        if self._synced == 0 and self.is_new:
+            disk.sync_directory(self.path.parent)
         with self._lock:
             self._synced = mark
             if self._marks[slot] == mark:

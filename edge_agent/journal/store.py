@@ -1,6 +1,7 @@
 """Store: the directory. Finding what is there, setting aside what can't be read, so that opening always succeeds."""
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -78,17 +79,20 @@ class Store:
         name = segment_path(self.path, number).name
         return (self.path / name).exists() or any(self.damaged.glob(f"{name}*"))
 
-    def keep_damage(self, damage: Damage, data: bytes) -> bool:
-        """Copies damaged bytes and what is known of them; False where that was done before, or can't be."""
-        path = self.damaged / f"{damage.segment:012d}-{damage.offset}.json"
-        try:
-            if path.exists() or sum(1 for _ in self.damaged.glob("*.json")) >= _MAX_DAMAGED:
-                return False
-            path.with_suffix(".bytes").write_bytes(data)
-            path.write_text(json.dumps(asdict(damage)))
-        except OSError:
-            return False
-        return True
+    def knows(self, damage: Damage) -> bool:
+        """This damage has been set aside before."""
+        return self._damage_path(damage).exists()
+
+    def keep_damage(self, damage: Damage, data: bytes) -> None:
+        """Copies damaged bytes and what is known of them, where the disk lets it and there are not too many yet."""
+        path = self._damage_path(damage)
+        with contextlib.suppress(OSError):
+            if sum(1 for _ in self.damaged.glob("*.json")) < _MAX_DAMAGED:
+                path.with_suffix(".bytes").write_bytes(data)
+                path.write_text(json.dumps(asdict(damage)))
+
+    def _damage_path(self, damage: Damage) -> Path:
+        return self.damaged / f"{damage.segment:012d}-{damage.offset}.json"
 
 
 def _segment(path: Path) -> Segment | None:
@@ -117,11 +121,16 @@ def _ensure_directory(path: Path) -> str:
         target = _free_name(path)
         disk.rename(path, target)
         moved = str(target)
-    disk.make_directory(path)
+    if not path.is_dir():
+        disk.make_directory(path)
+        with contextlib.suppress(OSError):
+            disk.sync_directory(path.parent)
     return moved
 
 
 def _free_name(path: Path) -> Path:
-    return next(
-        name for number in range(1, _MAX_NAMES) if not (name := path.with_name(f"{path.name}.broken-{number}")).exists()
-    )
+    names = (path.with_name(f"{path.name}.broken-{number}") for number in range(1, _MAX_NAMES))
+    free = next((name for name in names if not name.exists()), None)
+    if free is None:
+        raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    return free

@@ -156,6 +156,24 @@ def test_damage_in_the_middle_is_set_aside_with_rows_and_times(tmp_path):
     assert again.notices() == [], "told once"
 
 
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_chunks_that_a_power_cut_left_as_zeros_are_counted(tmp_path, first, count):
+    path = filled(tmp_path, chunks=7, close=False)
+    segment = segment_files(path)[0]
+    chunks = pieces(segment)[1:]  # after the mark of the start
+    data = bytearray(segment.read_bytes())
+    for chunk in chunks[first : first + count]:
+        data[chunk.offset : chunk.offset + chunk.size] = bytes(chunk.size)
+    segment.write_bytes(data)
+    journal = open_journal(path)
+    assert [damage.rows for damage in journal.report.damaged] == [6 * count]
+    cursor = journal.cursor("hub")
+    assert drain(cursor) == [*rows_of(0, 6 * first), *range(6 * (first + count), 42)]
+    assert cursor.ledger().dropped == {"damaged": 6 * count}
+    assert balanced(cursor.ledger())
+
+
 def test_damage_counts_only_for_cursors_that_had_not_passed_it(tmp_path):
     journal = open_journal(tmp_path / "a")
     ahead, behind = journal.cursor("ahead"), journal.cursor("behind")

@@ -1,8 +1,20 @@
 """Over the bound the oldest segment goes, and every row that was not yet delivered is counted where it was owed."""
 
+import threading
+
 from edge_agent.api import Answer
 from edge_agent.model import EventClass
-from tests.unit.journal.material import NOON, ManualClock, balanced, crash, drain, frame, open_journal, segment_files
+from tests.unit.journal.material import (
+    NOON,
+    ManualClock,
+    balanced,
+    crash,
+    drain,
+    frame,
+    numbers,
+    open_journal,
+    segment_files,
+)
 
 SIZES = {"segment": "4KiB", "total": "16KiB"}
 
@@ -111,3 +123,29 @@ def test_a_smaller_bound_takes_hold_when_the_next_segment_begins(tmp_path):
     journal = open_journal(tmp_path, **SIZES)
     fill(journal, 6000, 7000)
     assert sum(path.stat().st_size for path in segment_files(tmp_path)) <= 16 * 1024
+
+
+def test_a_reader_overtaken_by_retention_calls_it_by_its_name(tmp_path):
+    journal = open_journal(tmp_path, **SIZES)
+    cursor, seen, stop = journal.cursor("hub"), [], threading.Event()
+
+    def deliver():
+        while not stop.is_set():
+            batch = cursor.read(7)
+            if batch is not None:
+                seen.extend(numbers(batch.frame))
+                cursor.advance(batch, Answer())
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    fill(journal, 0, 30_000)
+    stop.set()
+    thread.join(30)
+    seen += drain(cursor)
+    ledger = cursor.ledger()
+    assert set(ledger.dropped) == {"retention"}
+    assert ledger.delivered == len(seen) == len(set(seen))
+    assert seen == sorted(seen)
+    assert ledger.collected == 30_000
+    assert balanced(ledger)
+    assert list(tmp_path.glob("damaged/*")) == []

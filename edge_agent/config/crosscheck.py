@@ -23,6 +23,8 @@ from edge_agent.model.tag import TagTable
 
 MAX_SIGNALS: Final = 180
 """Fields of one measurement and machine that the hub's database takes gladly."""
+RESERVED: Final = ("event", "quality")
+"""Measurements that the agent fills itself: no machine class may be called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Crosscheck:
         """All of them. What is below a path in `silent` has its fault already."""
         for key in ("machines", "links", "sinks"):
             yield from self._names_twice(key)
+        yield from self._reserved_classes()
         yield from self._unknown_machines()
         claims: list[_Claim] = []
         for place, link in enumerate(self._list("links")):
@@ -79,6 +82,11 @@ class Crosscheck:
                 before = first.setdefault(item["name"], here)
                 if before is not here:
                     yield fault("name.duplicate", here, name=item["name"], list=key, first=_spot(before))
+
+    def _reserved_classes(self) -> Iterator[Fault]:
+        for place, machine in enumerate(self._list("machines")):
+            if isinstance(machine, dict) and machine.get("class") in RESERVED:
+                yield fault("class.reserved", self._place(("machines", place, "class")), name=machine["class"])
 
     def _unknown_machines(self) -> Iterator[Fault]:
         if not self.machines:  # a fault of its own; every name would be unknown

@@ -71,6 +71,13 @@ VALUES: Final[dict[str, Entry]] = {
         "{advice}",
         "{advice}",
     ),
+    "class.reserved": entry(
+        "EA-107",
+        "'class': '{name}'은(는) 에이전트가 스스로 쓰는 이름입니다.",
+        "'class': the agent uses '{name}' for data of its own.",
+        "설비의 종류를 나타내는 다른 이름을 쓰십시오. 예: heat_treatment",
+        "Choose another name for the kind of machine, for example heat_treatment.",
+    ),
     "duration": entry(
         "EA-108",
         "'{key}': {got}은(는) 시간으로 읽을 수 없습니다. 숫자와 단위(ms, s, min, h, d)를 붙여 써야 합니다.",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -14,6 +15,8 @@ from edge_agent.registry import Sections
 
 def check(config: Path, language: str, out: TextIO) -> int:
     """Writes faults, or a summary with warnings, to `out`; gives the exit code (0, or 78 for faults)."""
+    if isinstance(out, TextIOWrapper):  # a terminal that is not UTF-8 shows what it can
+        out.reconfigure(errors="replace")
     try:
         loaded = load(config, Sections())
     except ConfigError as error:

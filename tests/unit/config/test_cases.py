@@ -31,6 +31,14 @@ def test_case_says_what_is_expected(folder: Path, language: str) -> None:
     assert text == (folder / f"expected.{language}.txt").read_text("utf-8")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp949"])
+def test_a_terminal_that_is_not_utf_8_shows_what_it_can(encoding: str) -> None:
+    raw = io.BytesIO()
+    with contextlib.chdir(CASES / "config_tab_indentation"):
+        assert check(Path("config.yaml"), "ko", io.TextIOWrapper(raw, encoding=encoding, write_through=True)) == 78
+    assert b"config.yaml:8:1: [EA-101]" in raw.getvalue()
+
+
 def test_there_are_cases() -> None:
     assert len(FOLDERS) >= 50
 

@@ -34,10 +34,15 @@ class Reader(Protocol):
 
 
 class Poller:
-    """One device of a link, for one connection. `skipped` counts readings that the interval asked for in vain."""
+    """One device of a link, for one connection.
+
+    `skipped` counts readings that the interval asked for in vain. `window` is how many requests are in flight: the
+    device's setting, halved each time that it turns out to be too many.
+    """
 
     def __init__(self, device: ModbusDevice, points: Sequence[Point], clock: Clock) -> None:
         self.skipped = 0
+        self.window = device.window
         self._device = device
         self._points = points
         self._clock = clock
@@ -83,7 +88,7 @@ class Poller:
 
     def _plan(self) -> None:
         self._reading = Reading(self._points, self._limits, self._refused, self._seams)
-        self._scan = self._reading.scan(self._device.unit, self._device.window, self._device.timeout)
+        self._scan = self._reading.scan(self._device.unit, self.window, self._device.timeout)
         self._mute: dict[int, tuple[int, float]] = {}
 
     def _choice(self) -> Sequence[int] | None:
@@ -105,9 +110,16 @@ class Poller:
         reached = any(code != TIMED_OUT and code not in UNREACHED for code in asked)
         if reached and self._misses >= _SILENT:
             self._mute.clear()
-        if self._mute or TIMED_OUT in asked:
+        if reached and TIMED_OUT in asked and self.window > 1:
+            self._narrow_window()
+        elif self._mute or TIMED_OUT in asked:
             self._count_blocks()
         self._misses = 0 if reached or not asked else self._misses + 1
+
+    def _narrow_window(self) -> None:
+        """Some answered and some did not: devices that can't keep several requests drop those that come too soon."""
+        self.window //= 2
+        self._scan.window = self.window
 
     def _count_blocks(self) -> None:
         now = self._clock.monotonic()

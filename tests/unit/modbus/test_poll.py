@@ -273,6 +273,18 @@ async def test_one_block_without_answer_does_not_slow_the_others() -> None:
     assert bench.value(0) == REGISTERS[0]
 
 
+async def test_a_window_too_wide_is_narrowed_and_nobody_is_muted_for_it() -> None:
+    bench = Bench(words([0, 200, 400, 600]), max_gap=0, window=4)
+    bench.device.mute_blocks = {400}
+    await bench.turns()
+    assert bench.poller.window == 2
+    assert bench.status(2) == Status.BAD_TIMEOUT
+    bench.device.mute_blocks = set()
+    await bench.turns()
+    assert [bench.value(i) for i in range(4)] == [REGISTERS[a] for a in (0, 200, 400, 600)]
+    assert bench.poller.window == 2
+
+
 async def test_sentinels_are_rows_of_each_reading() -> None:
     """They were read: a tag with a broken sensor is not stale."""
     bench = Bench([*words([100], sentinels={700: "sensor_open"}), *words([101])])

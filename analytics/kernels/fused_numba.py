@@ -247,7 +247,7 @@ def _settling(f: Float64, i: Int64, p: Float64, t: int, v: float, sigma: float, 
     f[at.F_SLOW] += r * _larger(1.0 / (seg + 1.0), gain)
     f[at.F_SEGVAR] += (r * r - f[at.F_SEGVAR]) / seg
     i[at.I_SEG] = seg + 1
-    if seg + 1 >= at.SETTLE_ROWS and (t - i[at.I_SEG_TIME]) * 1e-9 >= p[at.P_TAU_SLOW]:
+    if seg + 1 >= at.SETTLE_ROWS and (t - i[at.I_SEG_TIME]) * 1e-9 >= at.SETTLE_TIMES * p[at.P_TAU_SLOW]:
         i[at.I_SETTLE] = 0
         f[at.F_VAR] = _larger(f[at.F_VAR], f[at.F_SEGVAR])
         _ground(f)
@@ -283,13 +283,33 @@ def _judge(f: Float64, i: Int64, p: Float64, found: Statistics) -> tuple[int, fl
 
 
 @_inner
-def _deviating(i: Int64, p: Float64, t: int) -> bool:
+def _deviating(f: Float64, i: Int64, p: Float64, t: int, found: Statistics) -> bool:
     """Counts a deviating row; true once the deviation has lasted so long that it is the new level."""
     if i[at.I_DEV] == 0:
         i[at.I_DEV_TIME] = t
+        if i[at.I_ROWS] - i[at.I_BRIEF_ROW] > at.ACCEPT * p[at.P_LEARN_ROWS]:
+            i[at.I_BRIEF] = 0
+        if i[at.I_BRIEF] == 0:
+            for k in range(3):
+                f[at.F_MAX + k] = 0.0
     i[at.I_DEV] += 1
+    for k in range(3):
+        f[at.F_MAX + k] = _larger(f[at.F_MAX + k], found[k])
     long = (t - i[at.I_DEV_TIME]) * 1e-9 >= at.ACCEPT * p[at.P_LEARN_TIME]
     return bool(long and i[at.I_DEV] >= at.ACCEPT * p[at.P_LEARN_ROWS])
+
+
+@_inner
+def _recovered(f: Float64, i: Int64) -> None:
+    """After an excursion: brief ones that come again and again raise the limits beyond them."""
+    i[at.I_BRIEF] = i[at.I_BRIEF] + 1 if i[at.I_DEV] <= at.BRIEF_ROWS else 0
+    i[at.I_BRIEF_ROW] = i[at.I_ROWS]
+    i[at.I_DEV] = 0
+    if i[at.I_BRIEF] < at.BRIEF_TIMES:
+        return
+    i[at.I_BRIEF] = 0
+    for k in range(3):
+        f[at.F_EASE + k] = _smaller(f[at.F_EASE + k], 1.0 / _larger(at.BRIEF_MARGIN * f[at.F_MAX + k], at.TINY))
 
 
 @_inner
@@ -344,11 +364,12 @@ def _score(
         _calibrate(f, i, t, found)
         return mask, 0.0
     bits, worst = _judge(f, i, p, found)
-    if bits == 0:
-        i[at.I_DEV] = 0
-    elif _deviating(i, p, t):
-        _settle(f, i)
-        return mask, 0.0
+    if bits != 0:
+        if _deviating(f, i, p, t, found):
+            _settle(f, i)
+            return mask, 0.0
+    elif i[at.I_DEV] > 0:
+        _recovered(f, i)
     if mask | bits == 0:
         _follow(f, n, tau, dt, sigma, r, q)
         _ground(f)

@@ -118,7 +118,8 @@ def _flat(lot: Lot) -> Where:
     stop = (p[:, at.P_MV] != 0.0) & ((v == 1.0) | (v == 100.0))
     rests = (v == 0.0) | (v <= p[:, at.P_LOW]) | (v >= p[:, at.P_HIGH]) | stop
     latched = np.not_equal(lot.prior & at.FLAT, 0)
-    return np.logical_and(able, latched | (long & ~rests))
+    flat: Where = able & (latched | (long & ~rests))
+    return flat
 
 
 def _follow(lot: Lot, which: Where, tau: Float64, sigma: Float64, r: Float64, q: Float64) -> None:
@@ -200,7 +201,7 @@ def _settling(lot: Lot, sigma: Float64, gain: Float64) -> None:
     i[:, at.I_SEG] = np.where(anew, 1, seg + 1)
     i[:, at.I_SEG_TIME] = np.where(anew, lot.t, i[:, at.I_SEG_TIME])
     stays = ~anew & (seg + 1 >= at.SETTLE_ROWS)
-    stays &= (lot.t - i[:, at.I_SEG_TIME]) * 1e-9 >= lot.p[:, at.P_TAU_SLOW]
+    stays &= (lot.t - i[:, at.I_SEG_TIME]) * 1e-9 >= at.SETTLE_TIMES * lot.p[:, at.P_TAU_SLOW]
     i[stays, at.I_SETTLE] = 0
     f[:, at.F_VAR] = np.where(stays, _larger(f[:, at.F_VAR], f[:, at.F_SEGVAR]), f[:, at.F_VAR])
     _ground(lot, stays)
@@ -225,12 +226,29 @@ def _judge(lot: Lot, found: list[Float64]) -> tuple[Int64, Float64]:
     return bits, _larger(_larger(_larger(parts[0], parts[1]), _larger(parts[2], parts[3])), parts[4])
 
 
-def _deviating(lot: Lot, bits: Int64) -> Where:
-    i, some = lot.i, bits != 0
-    i[:, at.I_DEV_TIME] = np.where(some & (i[:, at.I_DEV] == 0), lot.t, i[:, at.I_DEV_TIME])
-    i[:, at.I_DEV] = np.where(some, i[:, at.I_DEV] + 1, 0)
-    long = (lot.t - i[:, at.I_DEV_TIME]) * 1e-9 >= at.ACCEPT * lot.p[:, at.P_LEARN_TIME]
-    return np.logical_and(some & long, i[:, at.I_DEV] >= at.ACCEPT * lot.p[:, at.P_LEARN_ROWS])
+def _deviating(lot: Lot, bits: Int64, found: list[Float64]) -> Where:
+    i, f, p, three = lot.i, lot.f, lot.p, slice(at.F_MAX, at.F_MAX + 3)
+    some, first = bits != 0, (bits != 0) & (i[:, at.I_DEV] == 0)
+    i[first, at.I_DEV_TIME] = lot.t[first]
+    apart = i[:, at.I_ROWS] - i[:, at.I_BRIEF_ROW] > at.ACCEPT * p[:, at.P_LEARN_ROWS]
+    i[first & apart, at.I_BRIEF] = 0
+    f[first & (i[:, at.I_BRIEF] == 0), three] = 0.0
+    i[some, at.I_DEV] += 1
+    f[some, three] = _larger(f[some, three], np.stack(found[:3], axis=1)[some])
+    long = (lot.t - i[:, at.I_DEV_TIME]) * 1e-9 >= at.ACCEPT * p[:, at.P_LEARN_TIME]
+    accepted: Where = some & long & (i[:, at.I_DEV] >= at.ACCEPT * p[:, at.P_LEARN_ROWS])
+    return accepted
+
+
+def _recovered(lot: Lot, bits: Int64) -> None:
+    i, f, three, ease = lot.i, lot.f, slice(at.F_MAX, at.F_MAX + 3), slice(at.F_EASE, at.F_EASE + 3)
+    back = (bits == 0) & (i[:, at.I_DEV] > 0)
+    i[back, at.I_BRIEF] = np.where(i[back, at.I_DEV] <= at.BRIEF_ROWS, i[back, at.I_BRIEF] + 1, 0)
+    i[back, at.I_BRIEF_ROW] = i[back, at.I_ROWS]
+    i[back, at.I_DEV] = 0
+    usual = back & (i[:, at.I_BRIEF] >= at.BRIEF_TIMES)
+    i[usual, at.I_BRIEF] = 0
+    f[usual, ease] = _smaller(f[usual, ease], 1.0 / _larger(at.BRIEF_MARGIN * f[usual, three], at.TINY))
 
 
 def _begin(lot: Lot) -> None:
@@ -287,8 +305,10 @@ def _way_calibrate(
 
 
 def _way_ready(lot: Lot, sigma: Float64, r: Float64, q: Float64, j: Float64, typical: Float64, tau: Float64) -> None:
-    bits, worst = _judge(lot, _statistics(lot, sigma, r, q, j, typical))
-    accepted = _deviating(lot, bits)
+    found = _statistics(lot, sigma, r, q, j, typical)
+    bits, worst = _judge(lot, found)
+    accepted = _deviating(lot, bits, found)
+    _recovered(lot, bits)
     at.settle(lot.i, np.flatnonzero(accepted))
     normal = (lot.mask == 0) & (bits == 0)
     _follow(lot, normal, tau, sigma, r, q)
@@ -353,7 +373,8 @@ def _round(lot: Lot, code: Int64) -> None:
 
 def _groups(mask: Int64) -> Int64:
     quality, flat, process = (np.not_equal(mask & bits, 0) for bits in (at.QUALITY_BITS, at.FLAT, at.PROCESS_BITS))
-    return quality + 2 * flat.astype(np.int64) + 4 * process
+    groups: Int64 = quality + 2 * flat.astype(np.int64) + 4 * process
+    return groups
 
 
 def score_block(block: Block, state: Int64, parameters: Float64) -> tuple[Masks, Float64, Int64]:

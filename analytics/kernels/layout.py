@@ -26,11 +26,14 @@ Calibrate: in the last third the largest value of each statistic is noted. Where
 fitted does not describe the tag, and learning goes on for as long again (at most `DOUBLINGS` times). Then each limit
 becomes the larger of its least value and `MARGIN` times the largest seen. Limits start `YOUNG` higher and come down as
 rows are seen.
-Afterwards levels, σ and known ground follow slowly; rows while a detector fires don't enter.
+Afterwards levels, σ and known ground follow slowly; rows while a detector fires don't enter. Excursions of at most
+`BRIEF_ROWS` rows that come again and again are the tag's nature (a rare second mode, spikes): after `BRIEF_TIMES` of
+them, range, rate and Hampel limits grow beyond them. A shift that stays is still found by EWMA and CUSUM.
 
 ## Settling
 After a gap, a change of a set value, or a deviation that has lasted ten times the learning, the learned detectors are
-silent until `fast` has stayed near a new mean for `SETTLE_ROWS` rows. The new level then belongs to known ground.
+silent until `fast` has stayed near a new mean for `SETTLE_ROWS` rows and `SETTLE_TIMES` slow time constants. The new
+level then belongs to known ground.
 """
 
 from typing import Final
@@ -112,6 +115,8 @@ F_EASE: Final = 41
 """Five words: one over the limits, in the same order."""
 F_RING: Final = 46
 WINDOW: Final = 61
+I_BRIEF: Final = 107
+I_BRIEF_ROW: Final = 108
 WIDTH: Final = 112
 
 # Parameters.
@@ -169,9 +174,14 @@ YOUNG: Final = 0.35
 MOVES: Final = 10
 DOUBLINGS: Final = 4
 SETTLE_ROWS: Final = 120
+SETTLE_TIMES: Final = 5.0
+"""A settled level has lasted this many slow time constants: processes answer late."""
 SETTLE_BAND: Final = 2.0
 ACCEPT: Final = 10
 """A deviation that has lasted this many times the learning becomes the new level."""
+BRIEF_ROWS: Final = 3
+BRIEF_TIMES: Final = 3
+BRIEF_MARGIN: Final = 1.2
 FLAT_ROWS: Final = 20
 FLAT_RUNS: Final = 10
 FLAT_MOVE: Final = 0.3
@@ -209,6 +219,18 @@ def settle(state: Int64, tags: npt.NDArray[np.intp]) -> None:
     floats = state.view(np.float64)
     floats[ready, F_UP] = 0.0
     floats[ready, F_DOWN] = 0.0
+
+
+def rests(state: Int64, parameters: Float64) -> npt.NDArray[np.bool_]:
+    """Tags whose last number is one at which signals stand still (0, a stop), and came only once.
+
+    Where sources report changes only, such a tag is silent because nothing happens to it.
+    """
+    value = state.view(np.float64)[:, F_LAST]
+    stop = (parameters[:, P_MV] != 0.0) & ((value == 1.0) | (value == 100.0))
+    still = (value == 0.0) | (value <= parameters[:, P_LOW]) | (value >= parameters[:, P_HIGH]) | stop
+    out: npt.NDArray[np.bool_] = still & (state[:, I_RUN] == 1)
+    return out
 
 
 def stale_limit(state: Int64, parameters: Float64) -> Float64:

@@ -17,10 +17,11 @@ from pydantic import ValidationError
 
 from edge_agent.config import advice
 from edge_agent.config.agent import AgentConfig
-from edge_agent.config.base import LabelSection, LinkSection, Section, SinkSection, TagSection
+from edge_agent.config.base import LinkSection, Section, SinkSection, TagSection
 from edge_agent.config.crosscheck import Crosscheck, journal_faults, warnings_of
 from edge_agent.config.document import Document, ListNode, MapNode, Node, parse
 from edge_agent.config.document import Path as Steps
+from edge_agent.config.numbering import number, with_paths
 from edge_agent.config.place import Place
 from edge_agent.config.refusal import Refusals
 from edge_agent.config.schema import annotation_at, takes_text
@@ -28,7 +29,7 @@ from edge_agent.config.source import read
 from edge_agent.config.table import read_table
 from edge_agent.config.words import fault
 from edge_agent.errors import ConfigError, Fault, Words
-from edge_agent.model.tag import Label, Machine, Tag, TagTable
+from edge_agent.model.tag import TagTable
 
 MAX_ALIKE: Final = 3
 """Faults with the same words in one file that are listed each; the rest is one line."""
@@ -135,8 +136,8 @@ class _Loading:
         self.faults += journal_faults(document, config) if config is not None else ()
         if self.faults or config is None:
             raise self._error()
-        config = _with_paths(config, self.path.parent)
-        tags, numbers = _number(config)
+        config = with_paths(config, self.path.parent)
+        tags, numbers = number(config)
         return Loaded(config, tags, numbers, tuple(warnings_of(document, config, tags)))
 
     def _error(self) -> ConfigError:
@@ -307,57 +308,3 @@ def _rest(faults: list[Fault]) -> Fault:
     listed = ", ".join(map(str, lines[:MAX_LINES])) + (" …" if len(lines) > MAX_LINES else "")
     place = Place(first.file, first.line, first.column)
     return fault("more", place, code=first.code, count=len(faults), lines=listed)
-
-
-def _with_paths(config: AgentConfig, folder: Path) -> AgentConfig:
-    """The configuration with absolute paths: `state` below the file's folder, the agent's own below `state`."""
-    state = folder.absolute() / config.runtime.state
-    runtime = config.runtime.model_copy(update={"state": state})
-    update: dict[str, Any] = {
-        "runtime": _below(runtime, state),
-        "journal": _below(config.journal, state),
-        "links": tuple(_below(link, state) for link in config.links),
-        "sinks": tuple(_below(sink, state) for sink in config.sinks),
-    }
-    return config.model_copy(update=update)
-
-
-def _below(section: SectionT, folder: Path) -> SectionT:
-    """The section with what relative paths it still has set below `folder`."""
-    update: dict[str, Any] = {}
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        if isinstance(value, Path) and not value.is_absolute():
-            update[name] = folder / value
-        elif isinstance(value, Section):
-            below = _below(value, folder)
-            if below is not value:
-                update[name] = below
-    return section.model_copy(update=update) if update else section
-
-
-def _number(config: AgentConfig) -> tuple[TagTable, dict[str, list[int]]]:
-    """All tags in configuration order, and each link's numbers."""
-    machines = {
-        section.name: Machine(
-            config.site.name, section.line, section.name, section.machine_class, _label(section.label)
-        )
-        for section in config.machines
-    }
-    tags: list[Tag] = []
-    numbers: dict[str, list[int]] = {}
-    for link in config.links:
-        start = len(tags)
-        tags += [_tag(section, machines[section.machine], link.name) for section in link.tag_list()]
-        numbers[link.name] = list(range(start, len(tags)))
-    return TagTable(tags), numbers
-
-
-def _tag(section: TagSection, machine: Machine, link: str) -> Tag:
-    low, high = section.range or (None, None)
-    interval = round(section.interval * 1e9)
-    return Tag(section.tag, machine, link, section.role, section.unit, interval, low, high, _label(section.label))
-
-
-def _label(section: LabelSection) -> Label:
-    return Label(section.ko, section.en)

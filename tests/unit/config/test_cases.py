@@ -35,7 +35,8 @@ def test_case_says_what_is_expected(folder: Path, language: str) -> None:
 def test_a_terminal_that_is_not_utf_8_shows_what_it_can(encoding: str) -> None:
     raw = io.BytesIO()
     with contextlib.chdir(CASES / "config_tab_indentation"):
-        assert check(Path("config.yaml"), "ko", io.TextIOWrapper(raw, encoding=encoding, write_through=True)) == 78
+        out = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
+        assert check(Path("config.yaml"), "ko", out) == 78
     assert b"config.yaml:8:1: [EA-101]" in raw.getvalue()
 
 

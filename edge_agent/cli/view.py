@@ -68,9 +68,9 @@ def _title(snapshot: Snapshot, words: Mapping[str, str]) -> Text:
     detection = snapshot["detection"]
     return Text.assemble(
         (f"edge-agent {snapshot['agent']}", "bold"),
-        f" · {snapshot['site']} · {_age(snapshot['uptime_s'], words)} · ",
+        f" {snapshot['site']} · {_age(snapshot['uptime_s'], words)} · ",
         (f"{rates['values_per_s']:,.1f} {words['values_per_s']}", "bold"),
-        f" · CPU {100 * rates['cpu_s'] / max(snapshot['uptime_s'], 1e-9):.1f} % · {rates['rss_mb']:.0f} MB",
+        f" · CPU {100 * rates['cpu_s'] / max(snapshot['uptime_s'], 1e-9):.0f} % · {rates['rss_mb']:.0f} MB",
         f" · {_detection(detection, words)}",
         overflow="ellipsis",
         no_wrap=True,
@@ -82,8 +82,7 @@ def _detection(detection: Snapshot, words: Mapping[str, str]) -> str:
     if engine in ("off", "starting"):
         return f"{words['detection']} {words[engine]}"
     ready, learning = detection["ready"], detection["learning"]
-    more = f", {words['learning']} {learning}" if learning else ""
-    return f"{words['detection']} ({engine}) {words['ready']} {ready}{more}"
+    return f"{words['learning']} {ready}/{ready + learning}" if learning else f"{words['detection']} {ready}"
 
 
 def _columns(width: int) -> int:
@@ -169,8 +168,8 @@ def _page(tags: Sequence[Snapshot], room: int, turn: int) -> tuple[list[Snapshot
     """The tags of this turn: those that are not good always (as far as they fit), the others in turns."""
     kept = [tag for tag in tags if tag["quality"] != "good"][: room - 1]
     others = [tag for tag in tags if not any(tag is other for other in kept)]
-    size = room - len(kept)
-    pages = ceil(len(others) / size)
+    pages = ceil(len(others) / (room - len(kept)))
+    size = ceil(len(others) / pages)
     page = turn % pages
     return kept + others[page * size : (page + 1) * size], page + 1, pages
 

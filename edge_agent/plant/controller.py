@@ -23,6 +23,12 @@ class PiController:
         """The outputs, 0…1, for set value minus process value, `dt` seconds after the last call."""
         raw = self._bias + self._gain * error + self.integral
         free = ((raw < 1) | (error < 0)) & ((raw > 0) | (error > 0))
-        moved = self.integral + self._gain * error / self._reset_time * dt
-        self.integral = np.where(free, np.clip(moved, -self._bias, 1 - self._bias), self.integral)
-        return np.clip(raw, 0.0, 1.0)
+        moved = self.integral + error * (self._gain / self._reset_time * dt)
+        self.integral = np.where(free, _within(moved, -self._bias, 1 - self._bias), self.integral)
+        return _within(raw, 0.0, 1.0)
+
+
+def _within(values: Float64, low: float, high: float) -> Float64:
+    """`np.clip`, without its overhead of 10 µs: a furnace takes thousands of steps to heat."""
+    clipped: Float64 = np.minimum(np.maximum(values, low), high)
+    return clipped

@@ -141,7 +141,7 @@ class Faults:
         if occurrence.end is not None and time >= occurrence.end:
             self._running.remove(occurrence)
             if self._said.pop(occurrence, None) is not None:
-                self._labels.append(self._line(occurrence, 0.0))
+                self._labels.append(self._line(occurrence, 0.0, occurrence.end))
             return
         if time < occurrence.start:
             return
@@ -150,7 +150,7 @@ class Faults:
             self._said[occurrence] = quarter
             self._labels.append(self._line(occurrence, strength))
 
-    def _line(self, occurrence: Occurrence, strength: float) -> dict[str, Any]:
+    def _line(self, occurrence: Occurrence, strength: float, end: float | None = None) -> dict[str, Any]:
         fault = occurrence.fault
         return {
             "machine": self.machine,
@@ -160,7 +160,7 @@ class Faults:
             "shape": fault.shape.value,
             "severity": occurrence.severity,
             "t_start": occurrence.start,
-            "t_end": occurrence.end,
+            "t_end": end,
             "f": round(strength, 6),
             "affected": list(fault.affected),
         }

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from edge_agent.plant.controller import PiController
 from edge_agent.plant.fault import Faults
-from edge_agent.plant.furnace_points import FURNACE_FAULTS, PHASES, ZONES
+from edge_agent.plant.furnace_points import FURNACE_FAULTS, PHASES, ZONE_POINTS, ZONES
 from edge_agent.plant.point import Reading, Value
 from edge_agent.plant.sensor import Sensor, SensorBank
 
@@ -31,6 +31,7 @@ HEAT_CAPACITY: Final = np.array([110.0, 95.0, 110.0])
 HEATER_POWER: Final = np.array([75.0, 60.0, 75.0])
 LOSS: Final = np.array([0.030, 0.022, 0.034])
 COUPLING: Final = 0.06
+_NEIGHBOURS: Final = COUPLING * np.array([[-1.0, 1.0, 0.0], [1.0, -2.0, 1.0], [0.0, 1.0, -1.0]])
 LOAD_CAPACITY: Final = 100.0
 RADIATION: Final = 1.5e-11
 AMBIENT: Final = 25.0
@@ -41,9 +42,9 @@ LEAK_DOOR: Final = 0.09 * np.array([1.0, 0.8, 1.1])
 """A worn door seal, as a share of an open door per zone: heater output +0.13 each."""
 LEAK_GAS: Final = 0.346
 """The same for the atmosphere: gas valve 0.43 → 0.65."""
-FAN_LOSS: Final = 0.82
+FAN_LOSS: Final = 0.70
 """Share of the circulation that a failing fan loses."""
-WELDED: Final = 0.85
+WELDED: Final = 0.65
 """Mean power of a zone whose contactor has welded, as a share of the full power."""
 OIL_CAPACITY: Final = 5200.0 * 1.83
 OIL_TEMPERATURE: Final = 60.0
@@ -59,6 +60,7 @@ SET_TEMPERATURE: Final = {"load": 850.0, "cool": 850.0, "soak": 850.0, "quench":
 SET_CARBON: Final = {"load": 0.40, "heat": 0.40, "carburise": 1.05}
 DURATION: Final = {"load": 300.0, "carburise": 7200.0, "diffuse": 3600.0, "soak": 1200.0, "quench": 1200.0}
 
+_ZONE_NAMES: Final = tuple(tuple(point.name for point in points) for points in ZONE_POINTS)
 _SENSORS: Final = (
     *(Sensor(f"zone{zone}_pv", noise=0.25, drift=0.35) for zone in range(1, ZONES + 1)),
     *(Sensor(f"zone{zone}_current", noise=0.35, resolution=0.1, low=0.0) for zone in range(1, ZONES + 1)),
@@ -152,7 +154,7 @@ class Furnace:
             self.output[1] = 0.0
         health = np.array([1.0 - f["element"] / 3.0, 1.0, 1.0])
         driven = self.output.copy()
-        driven[1] = max(driven[1], WELDED * f["ssr_on"])
+        driven[1] = max(float(driven[1]), WELDED * f["ssr_on"])
         self._power = HEATER_POWER * health * driven
         self._full = FULL_CURRENT * health
 
@@ -166,7 +168,7 @@ class Furnace:
         if not quenched:
             flow = RADIATION * ((t + 273.15) ** 4 - (self.load + 273.15) ** 4) * self._fan(f) ** 0.6
             self.load = self.load + flow / self.capacity * self.dt
-        neighbours = COUPLING * np.array([t[1] - t[0], t[0] - 2 * t[1] + t[2], t[1] - t[2]])
+        neighbours = _NEIGHBOURS @ t
         door = float(self.door_open) + LEAK_DOOR * f["door_leak"]
         gain = self._power - LOSS * (t - AMBIENT) - flow - DOOR_LOSS * door * (t - AMBIENT) + neighbours
         self.temperature = t + gain / HEAT_CAPACITY * self.dt
@@ -221,42 +223,31 @@ class Furnace:
         auxiliary = self._auxiliary()
         currents = (self._power + auxiliary / 3.0) * 1000.0 / PHASE_VOLTAGE
         voltages = PHASE_VOLTAGE - 0.004 * currents
-        return np.array(
-            [
-                *self.temperature,
-                *full,
-                self.load.mean(),
-                self.temperature[1],
-                self.carbon,
-                12.0,
-                20.0,
-                6.0 + 5.4 * fan,
-                6.2 * agitator,
-                self.oil,
-                *currents,
-                *voltages,
-                self._power.sum() + auxiliary,
-                60.0,
-            ]
-        )
+        core = float(self.load.sum()) / ZONES
+        single = (core, float(self.temperature[1]), self.carbon, 12.0, 20.0, 6.0 + 5.4 * fan, 6.2 * agitator, self.oil)
+        power = float(self._power.sum()) + auxiliary
+        return np.concatenate((self.temperature, full, single, currents, voltages, (power, 60.0)))
 
     def _truth(self) -> dict[str, float]:
-        zones = {f"zone{zone + 1}": round(float(t), 3) for zone, t in enumerate(self.temperature)}
-        return zones | {"core": round(float(self.load.mean()), 3), "carbon": round(self.carbon, 5)}
+        one, two, three = (round(t, 3) for t in self.temperature.tolist())
+        core = round(float(self.load.sum()) / ZONES, 3)
+        return {"zone1": one, "zone2": two, "zone3": three, "core": core, "carbon": round(self.carbon, 5)}
 
     def _values(self, f: Mapping[str, float]) -> dict[str, Value]:
-        shown: dict[str, Value] = dict(zip(self._sensors.names, map(float, self._shown), strict=True))
+        measured = self._shown.tolist()
+        shown: dict[str, Value] = dict(zip(self._sensors.names, measured, strict=True))
         open_circuit = f["tc_open"] > 0
-        for zone in range(ZONES):
-            shown[f"zone{zone + 1}_pv"] = None if open_circuit and zone == 1 else round(float(self._shown[zone]), 1)
-            shown[f"zone{zone + 1}_sv"] = self.set_temperature
-            shown[f"zone{zone + 1}_mv"] = round(float(self.output[zone]) * 100.0, 1)
+        for zone, output in enumerate(self.output.tolist()):
+            pv, sv, mv, _ = _ZONE_NAMES[zone]
+            shown[pv] = None if open_circuit and zone == 1 else round(measured[zone], 1)
+            shown[sv] = self.set_temperature
+            shown[mv] = round(output * 100.0, 1)
         return shown | self._states(open_circuit)
 
     def _states(self, open_circuit: bool) -> dict[str, Value]:
         _, ko, en = PHASES[self.phase]
         return {
-            "chamber_mean": None if open_circuit else float(self._shown[:ZONES].mean()),
+            "chamber_mean": None if open_circuit else float(self._shown[:ZONES].sum()) / ZONES,
             "gas_valve": self.valve * 100.0,
             "energy": int(self.energy),
             "charge_no": self.charge,

@@ -5,6 +5,7 @@ lag (first order) → gain·x + offset → noise → slow drift (Ornstein-Uhlenb
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -46,8 +47,8 @@ class SensorBank:
             for column in ("noise", "lag", "drift", "gain", "low", "high")
         )
         resolution = np.array([sensor.resolution for sensor in sensors])
-        self._step = np.where(resolution > 0, resolution, 1.0)
-        self._stepped = resolution > 0
+        self._coarse = np.flatnonzero(resolution)
+        self._step = resolution[self._coarse]
         self._state: Float64 | None = None
         self._wander = self._drift * rng.standard_normal(len(sensors))
 
@@ -55,11 +56,12 @@ class SensorBank:
         """What the instruments show of the true values, one a channel, `dt` seconds after the last reading."""
         if self._state is None:
             self._state = true.astype(np.float64)
-        follow = np.where(self._lag > dt, dt / np.maximum(self._lag, dt), 1.0)
-        self._state = self._state + follow * (true - self._state)
+        self._state = self._state + dt / np.maximum(self._lag, dt) * (true - self._state)
         draws = self._rng.standard_normal((2, len(self.names)))
-        self._wander += -dt / DRIFT_TIME * self._wander + self._drift * np.sqrt(2 * dt / DRIFT_TIME) * draws[1]
+        self._wander *= 1.0 - dt / DRIFT_TIME
+        self._wander += self._drift * sqrt(2 * dt / DRIFT_TIME) * draws[1]
         shown = self._gain * self._state + self.offset + self._noise * draws[0] + self._wander
-        stepped = np.where(self._stepped, np.round(shown / self._step) * self._step, shown)
-        clipped: Float64 = np.clip(stepped, self._low, self._high)
+        if self._coarse.size:
+            shown[self._coarse] = np.round(shown[self._coarse] / self._step) * self._step
+        clipped: Float64 = np.minimum(np.maximum(shown, self._low), self._high)
         return clipped

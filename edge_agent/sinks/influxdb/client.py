@@ -24,6 +24,7 @@ from edge_agent.sinks.influxdb.plan import SUPERSEDED, Plan, Told, make_plan
 from edge_agent.sinks.influxdb.reply import Reply, Verdict, judge
 from edge_agent.sinks.influxdb.schema import NS_PER_UNIT, LineTable
 
+_NOTHING: Final = np.empty(0, np.intp)
 _FUTILE: Final = 50
 """So many rows refused one by one and none stored: then it is not the rows that are wrong."""
 _GRACE: Final = 5.0
@@ -61,10 +62,10 @@ class InfluxDbSink:
         """
         plan = await to_thread.run_sync(self._plan, batch)
         refused = await self._deliver(plan)
-        none = np.empty(0, np.intp)
-        overwritten = plan.tell(self._told, np.concatenate([none, *(part.items for part, _ in refused)]))
-        dropped = plan.dropped + Counter({SUPERSEDED: overwritten})
-        return Answer([r for part, reason in refused for r in _refusals(plan, part, reason)], dropped)
+        items = np.sort(np.concatenate([_NOTHING, *(part.items for part, _ in refused)]))
+        overwritten = plan.tell(self._told, items)
+        dropped = plan.given_up.reasons + Counter({SUPERSEDED: overwritten})
+        return Answer(_refusals(plan, refused), dropped)
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -154,12 +155,26 @@ def _paths(plan: Plan, part: Part) -> set[str]:
     return {tags.paths[number] for number in set(plan.data_tags(part.items).tolist())}
 
 
-def _refusals(plan: Plan, part: Part, reason: str) -> list[Refusal]:
-    """One for the rows, and one without rows for each event: its id is in the reason."""
-    _, extras = plan.split(part.items)
-    events = [Refusal((), f"event {extra.event}: {reason}") for extra in extras if extra.row < 0]
-    rows = plan.rows_of(part.items)
-    return [Refusal(rows, reason), *events] if rows else events
+def _refusals(plan: Plan, refused: list[tuple[Part, str]]) -> list[Refusal]:
+    """Each row once, though its value and its status may both have been refused.
+
+    What has no row of its own is refused without rows, with the reason saying what it was: an event, or the status of
+    a row whose value had no place anyway.
+    """
+    refusals: list[Refusal] = []
+    seen: set[int] = set()
+    for part, reason in refused:
+        rows = [row for row in plan.rows_of(part.items).tolist() if row not in seen]
+        seen.update(rows)
+        _, extras = plan.split(part.items)
+        refusals += [Refusal((), f"event {extra.event}: {reason}") for extra in extras if extra.row < 0]
+        refusals += [
+            Refusal((), f"status of {plan.batch.tags.paths[extra.tag]}: {reason}")
+            for extra in extras
+            if extra.row >= 0 and plan.given_up.mask[extra.row]
+        ]
+        refusals += [Refusal(rows, reason)] if rows else []
+    return refusals
 
 
 def _refuses_everything(name: str, message: str) -> Refused:

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as HttpTimeout
 
 from edge_agent import __version__
@@ -64,12 +64,12 @@ class HubConnection:
             except ConnectionError:
                 pass
             except (HTTPError, OSError, http.client.HTTPException) as error:
-                raise _translated(error, self.name) from error
+                raise translated(error, self.name) from error
         self.drop()
         try:
             return self._request(self._connect(), content)
         except (HTTPError, OSError, http.client.HTTPException) as error:
-            raise _translated(error, self.name) from error
+            raise translated(error, self.name) from error
 
     def _request(self, connection: HTTPConnection, content: bytes) -> Reply:
         headers = {
@@ -110,7 +110,10 @@ class HubConnection:
             ) from error
 
 
-def _translated(error: Exception, name: str) -> EdgeAgentError:
+def translated(error: Exception, name: str) -> EdgeAgentError:
+    """What an exception of urllib3, ssl or the socket means for the hub called `name`."""
+    if isinstance(error, SSLError) and error.args and isinstance(error.args[0], ssl.SSLError):
+        error = error.args[0]
     if isinstance(error, ssl.SSLCertVerificationError):
         return _untrusted(name, error.verify_message)
     if isinstance(error, TimeoutError) or (

@@ -30,6 +30,21 @@ _NEVER: Final = np.iinfo(np.int64).min
 _KEY_LIMIT: Final = 1 << 62
 
 
+class GivenUp:
+    """Rows that have no place in the database, each under one reason."""
+
+    def __init__(self, rows: int) -> None:
+        """None yet, of so many rows."""
+        self.mask: Mask = np.zeros(rows, np.bool_)
+        self.reasons: Counter[str] = Counter()
+
+    def add(self, reason: str, rows: Rows) -> None:
+        """Counts these rows, which were not counted before."""
+        if len(rows):
+            self.mask[rows] = True
+            self.reasons[reason] += len(rows)
+
+
 class Told:
     """What the hub has, tag by tag: last status (-1: none), time of the last stored value, last text."""
 
@@ -69,15 +84,15 @@ class Extra:
 class Plan:
     """Items 0 … len(data)-1 are data rows, the rest are extras. An item is the least that a request can consist of.
 
-    `rows[i]` is the batch's row of data item i. `columns` are the data items. `dropped` counts rows that have no place
-    in the database; rows in no item and not dropped say nothing new (a status or text that the hub has).
+    `rows[i]` is the batch's row of data item i. `columns` are the data items. Rows in no item and not given up say
+    nothing new (a status or text that the hub has). The status of a row that is given up may well be an item.
     """
 
     batch: Batch
     rows: Rows
     columns: Columns
     extras: Sequence[Extra]
-    dropped: Counter[str]
+    given_up: GivenUp
 
     def data_tags(self, items: Rows) -> Rows:
         """The tags of the data rows among `items`."""
@@ -101,23 +116,23 @@ class Plan:
         which = slice(int(data[0]), int(data[0]) + border) if whole else data
         return self.columns.part(which), [self.extras[i] for i in rest.tolist()]
 
-    def rows_of(self, items: Rows) -> list[int]:
-        """The batch's rows behind these items; events have none."""
+    def rows_of(self, items: Rows) -> Rows:
+        """The batch's rows behind these items, sorted; events and rows that are given up already are none."""
         data = items[items < len(self.rows)]
-        extras = items[items >= len(self.rows)] - len(self.rows)
-        behind = [row for i in extras.tolist() if (row := self.extras[i].row) >= 0]
-        return sorted({*self.rows[data].tolist(), *behind})
+        extras = [self.extras[i - len(self.rows)].row for i in items[len(data) :].tolist()]
+        rows = np.union1d(self.rows[data], np.array([row for row in extras if row >= 0], np.intp))
+        return rows[~self.given_up.mask[rows]]
 
     def tell(self, told: Told, refused: Rows) -> int:
-        """Notes in `told` what the hub has now; gives the number of its older points that this overwrote.
+        """Notes in `told` what the hub has now; gives the number of delivered rows that overwrote one of its points.
 
-        `refused` items were not stored; of their tags it is noted that the hub does not know the status or text.
+        `refused` items (sorted) were not stored; of their tags the hub does not know the status or text.
         """
         frame = self.batch.frame
         stored = np.ones(len(self.rows), np.bool_)
         stored[refused[refused < len(stored)]] = False
         tag, time = self.columns.tag[stored], self.columns.time[stored]
-        overwritten = int(np.count_nonzero(told.stored[tag] == time))
+        overwrote = self.rows[stored][told.stored[tag] == time]
         told.stored[tag] = time
         known = _known(frame, told.tags)
         told.status[frame.tag[known]] = frame.status[known]
@@ -127,7 +142,7 @@ class Plan:
                 told.texts.pop(extra.tag, None)
             elif extra.row >= 0:
                 told.status[extra.tag] = -1
-        return overwritten
+        return len(np.setdiff1d(overwrote, self.rows_of(refused))) if len(overwrote) else 0
 
 
 def _known(frame: Frame, tags: TagTable) -> Mask:
@@ -138,35 +153,35 @@ def _known(frame: Frame, tags: TagTable) -> Mask:
 def make_plan(batch: Batch, table: LineTable, told: Told, ns_per_unit: int) -> Plan:
     """Decides for every row of the batch. `table` and `told` must be of the batch's tag table."""
     frame = batch.frame
-    dropped: Counter[str] = Counter()
+    given_up = GivenUp(len(frame))
     known = _known(frame, batch.tags)
-    if not known.all():
-        dropped[UNKNOWN_TAG] = int(np.count_nonzero(~known))
+    given_up.add(UNKNOWN_TAG, np.flatnonzero(~known))
     good = is_good(frame.status) & known
     time = frame.time // ns_per_unit
-    data, columns = _in_line_order(frame, time, np.flatnonzero(_numbers(frame, good, known, dropped)), table, dropped)
+    numbers = np.flatnonzero(_numbers(frame, good, known, given_up))
+    data, columns = _in_line_order(frame, time, numbers, table, given_up)
     extras = _status_changes(frame, time, known, table, told)
-    extras += _text_changes(frame, time, good, table, told, dropped)
+    extras += _text_changes(frame, time, good, table, told, given_up)
     extras += [Extra(-1, -1, schema.event_line(event, ns_per_unit), event.id) for event in batch.events]
-    return Plan(batch, data, columns, extras, dropped)
+    return Plan(batch, data, columns, extras, given_up)
 
 
-def _numbers(frame: Frame, good: Mask, known: Mask, dropped: Counter[str]) -> Mask:
-    """Rows with a good, finite number. An uncertain value is dropped and counted: its status is what the hub gets."""
+def _numbers(frame: Frame, good: Mask, known: Mask, given_up: GivenUp) -> Mask:
+    """Rows with a good, finite number. An uncertain value is given up: its status is what the hub gets."""
     valued = frame.kind != Kind.NONE
-    if not good.all() and (uncertain := int(np.count_nonzero(is_uncertain(frame.status) & valued & known))):
-        dropped[UNCERTAIN] = uncertain
+    if not good.all():
+        given_up.add(UNCERTAIN, np.flatnonzero(is_uncertain(frame.status) & valued & known))
     number: Mask = good & valued & (frame.kind != Kind.TEXT)
     floating: Mask = (frame.kind == Kind.FLOAT64) | (frame.kind == Kind.FLOAT32)
     wrong = number & floating & ~np.isfinite(np.ascontiguousarray(frame.bits).view(np.float64))
     if wrong.any():
-        dropped[NOT_A_NUMBER] = int(np.count_nonzero(wrong))
+        given_up.add(NOT_A_NUMBER, np.flatnonzero(wrong))
         number &= ~wrong
     return number
 
 
 def _in_line_order(
-    frame: Frame, time: npt.NDArray[np.int64], rows: Rows, table: LineTable, dropped: Counter[str]
+    frame: Frame, time: npt.NDArray[np.int64], rows: Rows, table: LineTable, given_up: GivenUp
 ) -> tuple[Rows, Columns]:
     """Sorts by time and machine; of two values of one tag at one time the later row stays."""
     tag = frame.tag[rows]
@@ -181,7 +196,7 @@ def _in_line_order(
         order = np.argsort(key, kind="stable")
         same = key[order][1:] == key[order][:-1]
     if same.any():
-        dropped[SUPERSEDED] += int(np.count_nonzero(same))
+        given_up.add(SUPERSEDED, rows[order[:-1][same]])
         order = order[np.append(~same, True)]
     rows = rows[order]
     return rows, Columns(tag[order], when[order], frame.bits[rows], frame.kind[rows])
@@ -237,7 +252,7 @@ def _status_line(frame: Frame, time: npt.NDArray[np.int64], row: int, table: Lin
 
 
 def _text_changes(
-    frame: Frame, time: npt.NDArray[np.int64], good: Mask, table: LineTable, told: Told, dropped: Counter[str]
+    frame: Frame, time: npt.NDArray[np.int64], good: Mask, table: LineTable, told: Told, given_up: GivenUp
 ) -> list[Extra]:
     """One line for each good text that is not its tag's last one."""
     if not frame.texts:
@@ -250,6 +265,7 @@ def _text_changes(
             continue
         last[number] = value
         line = schema.line(schema.text_head(table.tags[number]), f"text={schema.text(value)}", when)
-        dropped[SUPERSEDED] += (number, when) in extras
+        if before := extras.get((number, when)):
+            given_up.add(SUPERSEDED, np.array([before.row]))
         extras[number, when] = Extra(row, number, line, text=value)
     return list(extras.values())

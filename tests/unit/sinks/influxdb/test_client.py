@@ -157,6 +157,19 @@ async def test_a_poison_status_and_a_poison_event(hub, sink):
     assert hub.count("quality") == 4, "refused statuses were not noted as told"
 
 
+async def test_each_row_is_accounted_for_once(hub, sink):
+    """Value and status of a row both poison; status of a row poison whose value has no place anyway."""
+    uncertain = int(Status.UNCERTAIN_LAST_USABLE_VALUE)
+    hub.poison = lambda point: point.measurement == "quality" or "zone_0" in point.fields
+    answer = await sink.write(batch_of((0, 0, 1.0), (1, 0, 5.0, uncertain), (2, 0.1, 1.0), (2, 0.2, 2.0), (3, 0, 1.0)))
+    assert [row for refusal in answer.refused for row in refusal.rows] == rows_of(answer) == [0, 4]
+    assert answer.dropped == {"uncertain": 1, "superseded": 1}
+    assert sorted(r.reason.split(":")[0] for r in answer.refused if not r.rows) == [
+        "status of siheung/line1/furnace1/zone_1",
+        "status of siheung/line1/furnace1/zone_2",
+    ]
+
+
 async def test_a_hub_that_refuses_every_row_is_not_believed(hub, sink):
     hub.always = hubs.answer(400, {"message": "precision not supported"})
     with pytest.raises(Refused, match="every single row"):

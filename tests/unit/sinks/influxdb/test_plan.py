@@ -43,7 +43,7 @@ def test_good_values_become_data_and_the_first_status_is_told():
         Point("quality", (*place("line1", "furnace1"), ("signal", "zone_1")), good(), T0_MS),
         Point("quality", (*place("line2", "press1"), ("signal", "force_0")), good(), T0_MS),
     ]
-    assert not +plan.dropped
+    assert not plan.given_up.reasons
 
 
 def place(line: str, machine: str) -> tuple[tuple[str, str], ...]:
@@ -64,7 +64,7 @@ def test_a_bad_or_uncertain_value_is_never_data():
         (3, {"quality": "2", "status": str(BAD)}),
         (4, good()),
     ]
-    assert +plan.dropped == {"uncertain": 1}
+    assert plan.given_up.reasons == {"uncertain": 1}
 
 
 def test_status_is_told_on_change_only_and_only_noted_when_told():
@@ -106,14 +106,14 @@ def test_info_bits_of_good_are_good():
 def test_of_two_values_at_one_stored_time_the_later_row_wins():
     plan, _ = plan_of((0, 5.2, 1.0), (1, 5.0, 9.0), (0, 5.9, 2.0), (0, 5.4, 3.0), (0, 6, 4.0))
     assert fields(plan, "furnace") == [(5, {"zone_0": "3", "zone_1": "9"}), (6, {"zone_0": "4"})]
-    assert +plan.dropped == {"superseded": 2}
+    assert plan.given_up.reasons == {"superseded": 2}
     assert plan.rows.tolist() == [3, 1, 4]
 
 
 def test_a_finer_precision_keeps_them_apart():
     plan, _ = plan_of((0, 5.2, 1.0), (0, 5.9, 2.0), unit=1000)
     assert plan.columns.time.tolist() == [T0 // 1000 + 5200, T0 // 1000 + 5900]
-    assert not +plan.dropped
+    assert not plan.given_up.reasons
 
 
 def test_a_value_that_overwrites_the_last_batch_is_counted():
@@ -139,13 +139,13 @@ def test_rows_of_a_line_become_neighbours_whatever_the_order():
 def test_nan_and_infinity_with_a_good_status_are_counted_not_written():
     plan, _ = plan_of((0, 0, float("nan")), (0, 1, float("-inf")), (0, 2, np.float32("inf")), (0, 3, 1.0))
     assert fields(plan, "furnace") == [(3, {"zone_0": "1"})]
-    assert +plan.dropped == {"not_a_number": 3}
+    assert plan.given_up.reasons == {"not_a_number": 3}
 
 
 def test_rows_of_unknown_tags_are_counted_and_harm_nobody():
     plan, told = plan_of((-1, 0, 1.0), (99, 0, 2.0), (0, 0, 3.0), (-1, 0, None, BAD))
     assert fields(plan, "furnace") == [(0, {"zone_0": "3"})]
-    assert +plan.dropped == {"unknown_tag": 3}
+    assert plan.given_up.reasons == {"unknown_tag": 3}
     plan.tell(told, NONE)
     assert told.status.tolist() == [0, -1, -1, -1, -1]
 
@@ -161,7 +161,7 @@ def test_texts_go_to_event_on_change():
 def test_two_texts_at_one_stored_time_leave_the_later():
     plan, _ = plan_of((0, 0.1, "a"), (0, 0.2, "b"))
     assert fields(plan, "event") == [(0, {"text": '"b'})]
-    assert +plan.dropped == {"superseded": 1}
+    assert plan.given_up.reasons == {"superseded": 1}
 
 
 def test_an_event_is_one_point_from_open_to_close():
@@ -215,7 +215,7 @@ def test_times_too_far_apart_for_one_key_are_still_sorted():
     batch = Batch(tags, frame)
     plan = make_plan(batch, schema.LineTable(tags), Told(tags), 1)
     assert plan.rows.tolist() == [2, 3, 0]
-    assert +plan.dropped == {"superseded": 1}
+    assert plan.given_up.reasons == {"superseded": 1}
 
 
 values = st.one_of(st.floats(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.none(), st.text(max_size=3))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from connectors.opcua.node import NodeAddress, parse_node
 from edge_agent.api import Duration, LinkSection, Secret, Section, TagSection
@@ -53,15 +53,17 @@ class OpcUaTag(TagSection):
     queue: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Samples the server keeps for us; default enough for the publishing interval and five seconds of outage."""
 
+    _address: NodeAddress = PrivateAttr()
+
     @model_validator(mode="after")
     def _node_can_be_read(self) -> Self:
-        parse_node(self.node)
+        self._address = parse_node(self.node)
         return self
 
     @property
     def address(self) -> NodeAddress:
         """The node, parsed."""
-        return parse_node(self.node)
+        return self._address
 
 
 class OpcUaLink(LinkSection):

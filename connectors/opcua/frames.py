@@ -80,8 +80,8 @@ class FrameMaker:
             np.where(believed, np.uint16(0), np.uint16(Flag.RECEIVE_TIME)),
         )
 
-    @staticmethod
     def _after_earlier_rows(
+        self,
         before: npt.NDArray[np.int64],
         handle: npt.NDArray[np.intp],
         source: npt.NDArray[np.int64],
@@ -93,7 +93,8 @@ class FrameMaker:
         A running maximum within each tag: rows sorted by tag, and the tag's rank put above the bits of the time.
         """
         order = np.flatnonzero(believed)
-        order = order[np.argsort(handle[order], kind="stable")]
+        narrow = handle[order].astype(np.uint16 if len(self._numbers) <= 1 << 16 else np.uint32)  # radix sort
+        order = order[np.argsort(narrow, kind="stable")]
         same = handle[order][1:] == handle[order][:-1]
         if not same.any():
             return

@@ -14,7 +14,7 @@ from connectors.opcua import faults
 from connectors.opcua.node import NodeAddress
 from connectors.opcua.plan import Item, Plan, chunk_size
 from connectors.opcua.session import ColumnSession
-from connectors.opcua.wire import broken
+from connectors.opcua.wire import broken, split_created
 from edge_agent.api import Flag, Frame
 
 _NAMESPACES = int(ObjectIds.Server_NamespaceArray)
@@ -58,13 +58,13 @@ class MonitoredItems:
         while position < len(known):
             chunk = known[position : position + self._chunk]
             try:
-                results = await self._session.create_monitored_items(self._request(chunk))
+                raw = await self._session.create_items_raw(self._request(chunk))
             except UaStatusCodeError as error:
                 if error.code not in faults.TOO_BIG or self._chunk == 1:
                     raise
                 self._chunk = max(1, min(self._chunk, len(chunk)) // 2)
                 continue
-            verdicts |= self._note(chunk, results)
+            verdicts |= self._note(chunk, *split_created(raw))
             position += len(chunk)
         return self._news(items, verdicts)
 
@@ -98,17 +98,16 @@ class MonitoredItems:
             ),
         )
 
-    def _note(self, chunk: Sequence[Item], results: Sequence[ua.MonitoredItemCreateResult]) -> dict[int, int]:
+    def _note(self, chunk: Sequence[Item], statuses: Sequence[int], ids: Sequence[int]) -> dict[int, int]:
         """Keeps the ids of the good ones; handle -> status of the others."""
-        if len(results) != len(chunk):
-            raise broken(f"{len(results)} results for {len(chunk)} items")
+        if len(statuses) != len(chunk):
+            raise broken(f"{len(statuses)} results for {len(chunk)} items")
         refused: dict[int, int] = {}
-        for item, result in zip(chunk, results, strict=True):
-            code = result.StatusCode.value
-            if code >> 30:
-                refused[item.handle] = code
+        for item, status, number in zip(chunk, statuses, ids, strict=True):
+            if status >> 30:
+                refused[item.handle] = status
             else:
-                self._ids[item.handle] = result.MonitoredItemId
+                self._ids[item.handle] = number
         return refused
 
     def _news(self, items: Sequence[Item], verdicts: dict[int, int]) -> Frame:

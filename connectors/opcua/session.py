@@ -39,6 +39,12 @@ class ColumnSession(UaSession):
         request.Parameters.RetransmitSequenceNumber = sequence
         return bytes(await self._send_request(request))
 
+    async def create_items_raw(self, parameters: ua.CreateMonitoredItemsParameters) -> bytes:
+        """The body of a CreateMonitoredItemsResponse: the vendor's decoder takes 25 ms for a thousand items."""
+        request = ua.CreateMonitoredItemsRequest()
+        request.Parameters = parameters
+        return bytes(await self._send_request(request))
+
     async def read_values(self, numbers: Sequence[int]) -> list[object]:
         """The values of standard nodes `i=number`; None for each that the server doesn't have."""
         nodes = [ua.NodeId(ua.Int32(number), ua.Int16(0)) for number in numbers]

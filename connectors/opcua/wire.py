@@ -14,11 +14,13 @@ DATA_CHANGE: Final = 811
 STATUS_CHANGE: Final = 820
 PUBLISH_RESPONSE: Final = 829
 REPUBLISH_RESPONSE: Final = 835
+CREATE_ITEMS_RESPONSE: Final = 754
 
 _U16: Final = struct.Struct("<H")
 _U32: Final = struct.Struct("<I")
 _I32: Final = struct.Struct("<i")
 _I64: Final = struct.Struct("<q")
+_CREATED: Final = struct.Struct("<II12x")  # StatusCode, MonitoredItemId, revised sampling interval and queue size
 _NODE_ID_SIZES: Final = {0: 1, 1: 3, 2: 6, 4: 18}  # what follows the encoding byte; 3 and 5 are strings
 
 
@@ -183,6 +185,20 @@ def split_republish(raw: bytes, subscription: int) -> Message:
     cursor = Cursor(raw)
     _skip_response_header(cursor, REPUBLISH_RESPONSE)
     return Message(subscription, *_notification_message(cursor))
+
+
+def split_created(raw: bytes) -> tuple[list[int], list[int]]:
+    """The body of a CreateMonitoredItemsResponse (Part 4, 5.13.2): status codes and server's ids, in item order."""
+    cursor = Cursor(raw)
+    _skip_response_header(cursor, CREATE_ITEMS_RESPONSE)
+    statuses: list[int] = []
+    ids: list[int] = []
+    for _ in range(cursor.count(_CREATED.size + 3)):
+        status, number = _CREATED.unpack_from(raw, cursor.take(_CREATED.size))
+        cursor.extension()  # FilterResult
+        statuses.append(status)
+        ids.append(number)
+    return statuses, ids
 
 
 def status_of(raw: bytes, part: Part) -> int:

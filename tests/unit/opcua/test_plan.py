@@ -1,10 +1,13 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from connectors.opcua import config
 from connectors.opcua.config import OpcUaLink
 from connectors.opcua.plan import DEFAULT_CHUNK, LARGEST_CHUNK, LARGEST_QUEUE, chunk_size, make_plan
 
@@ -87,6 +90,16 @@ def test_security_is_on_unless_none_is_written_out():
 def test_refuses(more, word):
     with pytest.raises(ValidationError, match=word):
         link({}, **more)
+
+
+def test_the_sample_can_be_read_and_shows_the_defaults():
+    (section,) = yaml.safe_load((Path(config.__file__).parent / "sample.yaml").read_text("utf-8"))
+    sample = OpcUaLink.model_validate(section)
+    assert [tag.machine for tag in sample.tag_list()] == ["press1", "press1"]
+    assert sample.tag_list()[0].address.uri == "urn:press:plc"
+    shown = {name: section[name] for name in ("publishing_interval", "keep_alive", "timeout", "retry_items")}
+    assert link({}, **shown) == link({})
+    assert link({}, security=section["security"]) == link({})
 
 
 def test_reading_the_configuration_loads_no_vendor_library():

@@ -73,17 +73,19 @@ class Server:
         response.NotificationMessage.NotificationData = [data_change(self.republished[sequence])]
         return struct_to_binary(response)
 
-    async def create_monitored_items(self, params):
+    async def create_items_raw(self, params):
         if len(params.ItemsToCreate) > self.largest_chunk:
             raise UaStatusCodeError(0x80100000)
         handles = [entry.RequestedParameters.ClientHandle for entry in params.ItemsToCreate]
         self.calls.append(handles)
-        return [
+        response = ua.CreateMonitoredItemsResponse()
+        response.Results = [
             ua.MonitoredItemCreateResult(
                 StatusCode=ua.StatusCode(ua.UInt32(self.refuse.get(h, 0))), MonitoredItemId=1000 + h
             )
             for h in handles
         ]
+        return struct_to_binary(response)
 
     async def delete_monitored_items(self, params):
         self.deleted += params.MonitoredItemIds

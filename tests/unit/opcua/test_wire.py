@@ -8,6 +8,7 @@ from connectors.opcua.wire import (
     DATA_CHANGE,
     STATUS_CHANGE,
     Cursor,
+    split_created,
     split_publish,
     split_republish,
     status_of,
@@ -63,6 +64,20 @@ def test_passes_nested_diagnostics_by():
 def test_another_response_is_refused():
     with pytest.raises(ProtocolError, match="type 835 in place of 829"):
         split_publish(struct_to_binary(ua.RepublishResponse()))
+
+
+def test_reads_what_became_of_each_item():
+    response = ua.CreateMonitoredItemsResponse()
+    unknown = ua.StatusCode(ua.UInt32(0x80340000))
+    response.Results = [
+        ua.MonitoredItemCreateResult(MonitoredItemId=5, RevisedSamplingInterval=50.0, RevisedQueueSize=9),
+        ua.MonitoredItemCreateResult(StatusCode=unknown, FilterResult=ua.EventFilterResult()),
+        ua.MonitoredItemCreateResult(MonitoredItemId=4294967295),
+    ]
+    raw = struct_to_binary(response)
+    assert split_created(raw) == ([0, 0x80340000, 0], [5, 0, 4294967295])
+    with pytest.raises(ProtocolError):
+        split_created(raw[:-20])
 
 
 def test_every_truncation_is_a_protocol_error():

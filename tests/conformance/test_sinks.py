@@ -1,0 +1,225 @@
+"""What `edge_agent.api` promises of a sink, checked on every sink against a hub that can be told to fail.
+
+A new sink is one rig here: how its hub is started and made to fail, the section that points to it, and what it stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from edge_agent.api import (
+    Answer,
+    Batch,
+    EdgeAgentError,
+    Frame,
+    NotConnected,
+    Overloaded,
+    Refused,
+    SinkSection,
+    Status,
+    SystemClock,
+    TimedOut,
+)
+from edge_agent.registry import SINKS, make_sink
+from tests.unit.sinks.influxdb import hub as influx
+from tests.unit.sinks.influxdb.rows import batch_of, event_of, scan, section_of, tag_table
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+
+Stored = dict[tuple[str, int], float]
+"""(signal, ms since 1970) -> value: what a rig's hub holds."""
+
+
+@dataclass
+class Rig:
+    """One sink's hub. `fault(None)` makes it well; `poison` makes it refuse one value for good."""
+
+    section: SinkSection
+    stored: Callable[[], Stored]
+    everything: Callable[[], object]
+    fault: Callable[[str | None], None]
+    poison: Callable[[str], None]
+
+
+def influxdb(folder: Path, stack: ExitStack) -> Rig:
+    hub = stack.enter_context(influx.FaultyHub())
+    token = folder / "token"
+    token.write_text(influx.TOKEN)
+    faults = {
+        None: None,
+        "refused": influx.answer(403, {"message": "no"}),
+        "overloaded": influx.answer(503, Retry_After="9"),
+        "silent": hub.stall,
+        "reset": influx.reset,
+    }
+
+    def stored() -> Stored:
+        return {
+            (signal, time): float(text)
+            for (measurement, _, time), fields in hub.points.items()
+            if measurement not in ("quality", "event")
+            for signal, text in fields.items()
+        }
+
+    def poison(text: str) -> None:
+        hub.poison = lambda point: text in point.fields.values()
+
+    return Rig(
+        section_of(hub.url, token, timeout="500ms", encoder="python"),
+        stored,
+        lambda: {key: dict(fields) for key, fields in hub.points.items()},
+        lambda name: setattr(hub, "always", faults[name]),
+        poison,
+    )
+
+
+RIGS = {"influxdb": influxdb}
+
+
+@pytest.fixture(params=sorted(RIGS))
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    with ExitStack() as stack:
+        yield RIGS[request.param](tmp_path, stack)
+
+
+@pytest.fixture
+async def sink(rig: Rig):
+    sink = make_sink(rig.section, SystemClock())
+    yield sink
+    with anyio.fail_after(2.0):
+        await sink.close()
+
+
+def expected(batch: Batch) -> Stored:
+    frame = batch.frame
+    values = zip(frame.tag.tolist(), (frame.time // 1_000_000).tolist(), frame.floats().tolist(), strict=True)
+    return {(batch.tags[tag].name, time): value for tag, time, value in values}
+
+
+def rows_of(answer: Answer) -> list[int]:
+    return [row for refusal in answer.refused for row in refusal.rows]
+
+
+def test_every_registered_sink_has_a_rig():
+    assert set(RIGS) == set(SINKS)
+
+
+async def test_delivers_every_row_and_touches_no_column(rig, sink):
+    batch = scan(1000)
+    columns = [getattr(batch.frame, name) for name in ("tag", "time", "received", "bits", "kind", "status", "flags")]
+    before = [column.copy() for column in columns]
+    answer = await sink.write(batch)
+    assert rows_of(answer) == []
+    assert sum(answer.dropped.values()) == 0
+    assert rig.stored() == expected(batch)
+    assert all(np.array_equal(a, b) for a, b in zip(before, columns, strict=True))
+
+
+async def test_takes_read_only_and_broadcast_columns(rig, sink):
+    frame = Frame.of_floats([0, 1, 2], 1_700_000_000_000_000_000, 7.0)
+    for name in ("tag", "time", "bits", "kind", "status"):
+        getattr(frame, name).setflags(write=False)
+    await sink.write(Batch(tag_table(), frame))
+    assert list(rig.stored().values()) == [7.0, 7.0, 7.0]
+
+
+async def test_an_empty_batch_is_delivered(rig, sink):
+    assert await sink.write(Batch(tag_table(), Frame.empty())) == Answer([], {})
+
+
+async def test_writing_twice_is_writing_once(rig, sink):
+    batch = Batch(tag_table(), scan(500).frame, (event_of(),))
+    await sink.write(batch)
+    before = rig.everything()
+    await sink.write(batch)
+    assert rig.everything() == before
+
+
+async def test_a_new_sink_that_repeats_changes_nothing(rig):
+    batch = Batch(tag_table(), scan(500).frame, (event_of(),))
+    before = None
+    for _ in range(2):
+        sink = make_sink(rig.section, SystemClock())
+        await sink.write(batch)
+        await sink.close()
+        assert before in (None, rig.everything())
+        before = rig.everything()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [("refused", Refused), ("overloaded", Overloaded), ("silent", TimedOut), ("reset", NotConnected)],
+)
+async def test_a_failing_hub_raises_and_the_same_rows_arrive_later(rig, sink, fault, error):
+    batch = scan(300)
+    await sink.write(scan(10))
+    rig.fault(fault)
+    with anyio.fail_after(20), pytest.raises(error) as caught:
+        await sink.write(batch)
+    assert isinstance(caught.value, EdgeAgentError)
+    assert all((caught.value.cause.ko, caught.value.cause.en, caught.value.hint.ko, caught.value.hint.en))
+    if isinstance(caught.value, Overloaded):
+        assert caught.value.retry_after == 9.0
+    rig.fault(None)
+    assert rows_of(await sink.write(batch)) == []
+    assert rig.stored() == expected(batch)
+
+
+async def test_a_poison_row_is_refused_alone_with_the_hubs_words(rig, sink):
+    rig.poison("123.5")
+    batch = scan(500)
+    answer = await sink.write(batch)
+    assert rows_of(answer) == [123]
+    assert answer.refused[0].reason
+    assert rig.stored() == {key: value for key, value in expected(batch).items() if value != 123.5}
+
+
+async def test_every_row_is_answered_for_exactly_once(rig, sink):
+    """Delivered plus refused plus dropped is what was written, whatever the rows are."""
+    bad, uncertain = int(Status.BAD_TIMEOUT), int(Status.UNCERTAIN_LAST_USABLE_VALUE)
+    batch = batch_of(
+        (0, 0, 1.0),
+        (0, 0, 2.0),
+        (1, 0, None, bad),
+        (1, 1, 3.0, uncertain),
+        (2, 1, float("nan")),
+        (3, 1, "text"),
+        (3, 2, "text"),
+        (-1, 2, 4.0),
+        (4, 2, 66.5),
+        (0, 3, True),
+        (0, 4, 2**63 - 1),
+    )
+    rig.poison("66.5")
+    answer = await sink.write(batch)
+    rows = rows_of(answer)
+    assert len(rows) == len(set(rows))
+    assert all(0 <= row < len(batch.frame) for row in rows)
+    assert all(count >= 0 for count in answer.dropped.values())
+    stored = list(rig.stored().values())
+    assert sorted(stored) == [1.0, 2.0, float(2**63 - 1)]
+    assert rows == [8]
+    assert len(stored) <= len(batch.frame) - len(rows) - sum(answer.dropped.values())
+
+
+async def test_no_bad_or_uncertain_value_is_stored(rig, sink):
+    for status in (Status.BAD, Status.UNCERTAIN_LAST_USABLE_VALUE, Status.UNCERTAIN_SENSOR_NOT_ACCURATE):
+        await sink.write(batch_of((0, 0, 5.0, int(status))))
+    assert rig.stored() == {}
+
+
+async def test_cancelling_is_prompt_and_the_sink_goes_on(rig, sink):
+    rig.fault("silent")
+    with anyio.move_on_after(0.2):
+        await sink.write(scan(10))
+    rig.fault(None)
+    with anyio.fail_after(5):
+        await sink.write(scan(10))
+    assert rig.stored() == expected(scan(10))

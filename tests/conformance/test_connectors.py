@@ -341,14 +341,14 @@ async def test_a_full_outlet_holds_the_connector_back_and_keeps_the_order(rig: R
     async with running(link, outlet):
         await outlet.until_value(numbers["number"], await publish_number(rig, 0))
         outlet.shut()
+        await publish_number(rig, 1)
+        await until("a frame to wait", lambda: outlet.waiting > 0)
         tasks = len(asyncio.all_tasks())
-        for step in range(1, 40):
+        for step in range(2, 40):
             last = await publish_number(rig, step)
             assert len(asyncio.all_tasks()) <= tasks + 4, "tasks pile up behind a full outlet"
-        held = outlet.waiting
         outlet.open()
         await outlet.until_value(numbers["number"], last)
-    assert 1 <= held <= 4
     assert outlet.waiting_most <= 4
     rows = outlet.of(numbers["number"])
     assert (np.diff(rows.floats()) >= 0).all(), "an older value came after a newer one"

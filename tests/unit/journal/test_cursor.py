@@ -7,6 +7,7 @@ import pytest
 
 from edge_agent.api import Answer, Refusal
 from edge_agent.journal import cursor as cursor_module
+from edge_agent.journal import disk
 from edge_agent.journal.slots import SLOT_BYTES, CursorState, SlotFile, read_state
 from edge_agent.model import Frame
 from tests.unit.journal.material import NOON, balanced, crash, drain, frame, numbers, open_journal
@@ -184,6 +185,28 @@ def test_what_was_synced_outlives_every_later_write(tmp_path):
         data = bytearray(path.read_bytes())
         states = [_state_in(data, slot, tmp_path) for slot in range(3)]
         assert durable == 0 or durable in states
+    slots.close()
+
+
+def test_a_slot_written_over_during_a_sync_is_not_held_durable(tmp_path, monkeypatch):
+    path = tmp_path / "hub.cursor"
+    slots = SlotFile(path)
+    slots.store(CursorState(row=1, generation=1))
+    slots.sync()
+    slots.store(CursorState(row=2, generation=2))
+    sync = disk.sync
+
+    def meanwhile(fd):
+        sync(fd)
+        for row in (3, 4):
+            slots.store(CursorState(row=row, generation=row))
+
+    monkeypatch.setattr(disk, "sync", meanwhile)
+    slots.sync()
+    monkeypatch.undo()
+    slots.store(CursorState(row=5, generation=5))
+    data = bytearray(path.read_bytes())
+    assert 1 in [_state_in(data, slot, tmp_path) for slot in range(3)]
     slots.close()
 
 

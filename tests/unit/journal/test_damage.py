@@ -3,12 +3,14 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from edge_agent.api import Answer
 from edge_agent.journal.chunk import HEAD_BYTES
 from edge_agent.journal.segment import read_segment
 from edge_agent.journal.walk import walk
+from edge_agent.model import Frame, Kind
 from tests.unit.journal.material import TABLE, balanced, crash, drain, event, frame, open_journal, segment_files, table
 
 
@@ -172,6 +174,30 @@ def test_chunks_that_a_power_cut_left_as_zeros_are_counted(tmp_path, first, coun
     assert drain(cursor) == [*rows_of(0, 6 * first), *range(6 * (first + count), 42)]
     assert cursor.ledger().dropped == {"damaged": 6 * count}
     assert balanced(cursor.ledger())
+
+
+def test_bytes_of_an_old_chunk_inside_a_damaged_one_are_not_taken_for_it(tmp_path):
+    journal = open_journal(tmp_path)
+    journal.append(frame(0, 1))
+    segment = segment_files(tmp_path)[0]
+    old = pieces(segment)[1]
+    data = segment.read_bytes()[old.offset : old.offset + old.size]
+    bits = np.frombuffer(data + bytes(-len(data) % 8), np.uint64)
+    rows = np.arange(len(bits))
+    kind = np.full(len(bits), Kind.UINT64, np.uint8)
+    zeros = np.zeros(len(bits))
+    journal.append(Frame(rows, rows, rows, bits, kind, zeros.astype(np.uint32), zeros.astype(np.uint16)))
+    journal.append(frame(1, 6))
+    journal.close()
+    outer = pieces(segment)[2]
+    whole = bytearray(segment.read_bytes())
+    assert whole.find(data, outer.offset) > 0, "the old chunk is inside, byte for byte"
+    whole[outer.offset + 8] ^= 1
+    segment.write_bytes(whole)
+    journal = open_journal(tmp_path)
+    assert [damage.rows for damage in journal.report.damaged] == [len(bits)]
+    assert drain(journal.cursor("hub")) == rows_of(0, 7)
+    assert journal.ledger("hub").dropped == {"damaged": len(bits)}
 
 
 def test_damage_counts_only_for_cursors_that_had_not_passed_it(tmp_path):

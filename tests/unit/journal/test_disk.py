@@ -8,11 +8,13 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge_agent.api import Answer, Refusal
 from edge_agent.errors import JournalError
 from edge_agent.journal import disk
+from edge_agent.model import Frame
 from tests.unit.journal.material import ManualClock, balanced, crash, drain, frame, numbers, open_journal, segment_files
 
 HERE = Path(__file__).parents[3]
@@ -61,6 +63,25 @@ def test_a_write_cut_short_at_every_byte_leaves_nothing_torn(tmp_path, file_limi
     assert again.ledger("hub") == ledger
     assert drain(again.cursor("hub")) == kept
     assert balanced(again.ledger("hub"))
+
+
+def test_a_short_write_after_a_long_one_that_failed_leaves_nothing_behind_it(tmp_path, file_limit):
+    journal = open_journal(tmp_path / "a")
+    cursor = journal.cursor("hub")
+    noise = np.random.default_rng(1).normal(size=1000)
+    for size in range(500, 5000, 500):
+        end = journal.view.end
+        file_limit(end + size)
+        with pytest.raises(JournalError):
+            journal.append(Frame.of_floats(np.zeros(1000), 0, noise))
+        file_limit()
+        assert journal.view.end == end
+        journal.append(frame(journal.view.rows, 1))
+        again = open_journal(crash(tmp_path / "a", tmp_path / str(size)))
+        assert again.report.torn_bytes == 0
+        assert drain(again.cursor("hub")) == list(range(journal.view.rows))
+        again.close()
+    assert balanced(cursor.ledger())
 
 
 def test_no_space_for_a_segment_is_told_and_tried_again(tmp_path, file_limit):

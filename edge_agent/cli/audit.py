@@ -12,13 +12,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge_agent.api import Answer, Flag, Frame
+from edge_agent.api import Answer, Flag, Frame, Kind, is_good
 from edge_agent.clock import Clock
 from edge_agent.config.loader import load
 from edge_agent.journal import Journal
 from edge_agent.model import TagTable
 from edge_agent.registry import Sections
 
+NS_PER_MS: Final = 1_000_000
 _ROWS: Final = 100_000
 _CURSOR: Final = "demo-audit"
 _BESIDE_NS: Final = 1_500_000_000
@@ -35,6 +36,10 @@ class Kept:
     rows: int = 0
     balanced: bool = False
     values: dict[str, Series] = field(default_factory=dict)
+    points: frozenset[tuple[str, int]] = frozenset()
+    """Tag and millisecond of every good number: what the hub's database must hold, once each."""
+    times: tuple[int, int] = (0, 0)
+    """The first and the last time, ns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +62,28 @@ def read_journal(config: Path, clock: Clock) -> Kept:
     loaded = load(config, Sections())
     journal = Journal.open(loaded.config.journal.path, loaded.tags, loaded.config.journal, clock)
     values: dict[str, Series] = {}
+    points: set[tuple[str, int]] = set()
+    times: list[int] = []
     rows = 0
     try:
         cursor = journal.cursor(_CURSOR)
         while (batch := cursor.read(_ROWS)) is not None:
             rows += len(batch.frame)
+            times += [int(batch.frame.time.min()), int(batch.frame.time.max())] if len(batch.frame) else []
+            points |= _points(batch.frame, batch.tags)
             _gather(batch.frame, batch.tags, values)
             cursor.advance(batch, Answer())
         ledger = cursor.ledger()
     finally:
         journal.close()
-    return Kept(rows, ledger.balanced and ledger.delivered == rows, values)
+    spread = (min(times), max(times)) if times else (0, 0)
+    return Kept(rows, ledger.balanced and ledger.delivered == rows, values, frozenset(points), spread)
+
+
+def _points(frame: Frame, tags: TagTable) -> set[tuple[str, int]]:
+    numbers = is_good(frame.status) & (frame.kind != Kind.NONE) & (frame.kind != Kind.TEXT)
+    found = zip(frame.tag[numbers].tolist(), frame.time[numbers].tolist(), strict=True)
+    return {(tags[tag].path, time // NS_PER_MS) for tag, time in found}
 
 
 def _gather(frame: Frame, tags: TagTable, values: dict[str, Series]) -> None:

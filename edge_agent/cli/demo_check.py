@@ -1,5 +1,6 @@
 """`edge-agent demo --check`: one labelled fault, and a judgement with figures. The agent never sees the labels."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -8,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_agent.cli.audit import Comparison, Kept, compare, compare_sampled, read_journal
+from edge_agent.cli.audit import NS_PER_MS, Comparison, Kept, compare, compare_sampled, read_journal
 from edge_agent.cli.stage import Stage, wait_until
 from edge_agent.clock import Clock
-from edge_agent.plant.demo_config import FURNACE, INSTRUMENTS, PRESS, expected_paths
+from edge_agent.plant.demo_config import FURNACE, INSTRUMENTS, PRESS, Influx, expected_paths
 
 MACHINE: Final = "press200"
 FAULT: Final = "eccentric"
@@ -23,7 +24,7 @@ GRACE_NS: Final = 1_000_000_000
 """An event may begin up to a second before the label: a stroke takes a while, and its value says when it ended."""
 
 
-_LEDGER: Final = re.compile(r"'sink': '([^']*)', 'collected': (\d+).*?'balanced': (True|False)")
+_LEDGER: Final = re.compile(r"'sink': '([^']*)', 'collected': (\d+).*?'waiting': (\d+).*?'balanced': (True|False)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class LedgerLine:
 
     sink: str
     collected: int
+    waiting: int
     balanced: bool
 
 
@@ -101,6 +103,8 @@ def check_demo(stage: Stage, seconds: float, language: str, console: Console, cl
         _complete(opcua, "OPC UA"),
         _complete(modbus, "Modbus"),
     ]
+    if stage.influx is not None:
+        verdicts.append(_stored(stage.influx, ledger, kept))
     console.print(_table(verdicts, findings, language))
     good = all(verdict.good for verdict in verdicts)
     console.print(_conclusion(verdicts, language))
@@ -119,7 +123,8 @@ def _final_ledger(stage: Stage) -> list[LedgerLine]:
     """The ledger that the agent logged when it stopped; empty where it said none."""
     text = stage.log.read_text(errors="replace")
     line = next((line for line in reversed(text.splitlines()) if "agent_stopped" in line), "")
-    return [LedgerLine(name, int(rows), verdict == "True") for name, rows, verdict in _LEDGER.findall(line)]
+    found = _LEDGER.findall(line)
+    return [LedgerLine(name, int(rows), int(waiting), verdict == "True") for name, rows, waiting, verdict in found]
 
 
 def _all_seen(findings: Findings) -> Verdict:
@@ -201,6 +206,24 @@ def _complete(comparison: Comparison, protocol: str) -> Verdict:
         (
             f"{comparison.found:,} / {comparison.published:,}" + (f", 출처 불명 {strange}" if strange else ""),
             f"{comparison.found:,} / {comparison.published:,}" + (f", {strange} from nowhere" if strange else ""),
+        ),
+    )
+
+
+def _stored(influx: Influx, ledger: list[LedgerLine], kept: Kept) -> Verdict:
+    """The database holds every good number of the journal, once, and nothing waits for it any more."""
+    from edge_agent.sinks.influxdb.hub import Hub, count_values
+
+    hub = Hub(influx.url, os.environ[influx.token_env], influx.org, influx.bucket)
+    first, last = (time // NS_PER_MS * NS_PER_MS for time in kept.times)
+    count = count_values(hub, start=first, stop=last + NS_PER_MS)
+    waiting = sum(line.waiting for line in ledger)
+    return Verdict(
+        ("InfluxDB 저장", "stored in InfluxDB"),
+        count == len(kept.points) and waiting == 0,
+        (
+            f"{count:,} / {len(kept.points):,} 숫자, 대기 {waiting:,}",
+            f"{count:,} / {len(kept.points):,} numbers, {waiting:,} waiting",
         ),
     )
 

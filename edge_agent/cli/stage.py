@@ -33,7 +33,8 @@ class Stage:
         self.log = folder / "agent.log"
         self.factory = Factory(folder / "plant", clock, seed=seed)
         self._clock = clock
-        self._language, self._influx = language, influx
+        self.influx = influx
+        self._language = language
         self._agent: subprocess.Popen[bytes] | None = None
         self._exits = ExitStack()
 
@@ -41,7 +42,7 @@ class Stage:
         with ExitStack() as exits:
             exits.enter_context(self.factory)
             exits.callback(self.stop_agent)
-            config = demo_config(self.factory.ports, language=self._language, influx=self._influx)
+            config = demo_config(self.factory.ports, language=self._language, influx=self.influx)
             write_demo_config(self.config, config)
             self._start_agent()
             self._exits = exits.pop_all()
@@ -80,7 +81,7 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_environment(self._influx),
+                env=_environment(self.influx),
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )

@@ -127,17 +127,9 @@ class Fault:
     cure: Words
     excerpt: str = ""
 
-    def in_language(self, language: str) -> str:
-        """Several lines for a person: place and cause, the line with a caret under the fault, the cure."""
-        out = [f"{self.file}:{self.line}:{self.column}: [{self.code}] {self.cause.in_language(language)}"]
-        if self.excerpt:
-            out += [f"    {self.excerpt}", "    " + " " * max(self.column - 1, 0) + "^"]
-        out.append(f"    → {self.cure.in_language(language)}")
-        return "\n".join(out)
-
 
 class ConfigError(EdgeAgentError):
-    """The configuration has faults; all of them are listed at once."""
+    """The configuration has faults; `config.report` shows all of them at once."""
 
     code = "EA-100"
     retryable = False
@@ -152,10 +144,6 @@ class ConfigError(EdgeAgentError):
             Words("아래 항목을 고친 뒤 다시 확인하십시오", "correct the items below and check again"),
         )
         self.faults = faults
-
-    def in_language(self, language: str) -> str:
-        """The summary line and each fault."""
-        return "\n".join([EdgeAgentError.in_language(self, language), *(f.in_language(language) for f in self.faults)])
 
 
 __all__ = [

@@ -22,9 +22,14 @@ def main() -> None:
 
     try:
         app()
+    except ConfigError as error:
+        from edge_agent.config.report import error_text
+
+        print(error_text(error, language()), file=sys.stderr)  # noqa: T201 - the CLI speaks to its user
+        sys.exit(EXIT_CONFIG)
     except EdgeAgentError as error:
-        print(error.in_language(language()), file=sys.stderr)  # noqa: T201 - the CLI speaks to its user
-        sys.exit(EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAULT)
+        print(error.in_language(language()), file=sys.stderr)  # noqa: T201 - the same
+        sys.exit(EXIT_FAULT)
     except Exception as error:
         if os.environ.get("EDGE_AGENT_TRACEBACK"):
             raise

@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from edge_agent.cli import EXIT_CONFIG, EXIT_UNAVAILABLE
-from edge_agent.errors import ConfigError, NotConnected, Words
+from edge_agent.cli import EXIT_UNAVAILABLE
+from edge_agent.errors import NotConnected, Words
 
 SYSTEM_SOCKET: Final = Path("/var/lib/edge-agent/status.sock")
 """Where the service of deploy/systemd keeps its socket."""
@@ -17,9 +17,6 @@ def show_status(target: Path | None, as_json: bool, language: str, out: TextIO) 
     """Prints the status of the agent that `target` (a configuration or a socket) names; gives the exit code."""
     try:
         snapshot = ask(_socket_of(target))
-    except ConfigError as error:
-        out.write(error.in_language(language) + "\n")
-        return EXIT_CONFIG
     except NotConnected as error:
         out.write(error.in_language(language) + "\n")
         return EXIT_UNAVAILABLE

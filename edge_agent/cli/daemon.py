@@ -13,23 +13,18 @@ from pathlib import Path
 import anyio
 import structlog
 
-from edge_agent.cli import EXIT_BUSY, EXIT_CONFIG, language
+from edge_agent.cli import EXIT_BUSY
 from edge_agent.cli.kernels import place_kernel_cache
 from edge_agent.clock import SystemClock
 from edge_agent.config.loader import Loaded, load
-from edge_agent.errors import ConfigError
 from edge_agent.registry import Sections
 
 
 def run_daemon(path: Path) -> int:
-    """Runs until SIGTERM or SIGINT; gives the exit code (0 stopped in order, 75 busy, 78 configuration)."""
+    """Runs until SIGTERM or SIGINT; gives the exit code (0 stopped in order, 75 busy). Raises ConfigError."""
     place_kernel_cache()
     _set_up_log()
-    try:
-        loaded = load(path, Sections())
-    except ConfigError as error:
-        sys.stderr.write(error.in_language(language()) + "\n")
-        return EXIT_CONFIG
+    loaded = load(path, Sections())
     with _only_one(loaded.config.runtime.state) as alone:
         if not alone:
             structlog.get_logger("agent").error("already_running", state=str(loaded.config.runtime.state))

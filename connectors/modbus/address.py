@@ -9,7 +9,7 @@ is refused and both readings are shown: an address that is off by one reads a ne
 | `40001`, `400001`, `4x0001` | 3, 0: holding register by number (5 or 6 digits) |
 | `30001`, `301001`, `3x1001` | 4: input register by number |
 | `10001`, `100001`, `1x0001` | 2: discrete input by number |
-| `00001`, `000001` (in quotes) | 1: coil by number |
+| `00001`, `000001` | 1: coil by number |
 | `HR:2999`, `IR:0x3E8`, `DI:7`, `CO:03E8h` | 3, 4, 2, 1 with the wire address |
 | `{fc: 4, addr: 1000}` | the same, in words |
 | `40010.3`, `HR:6.A` | bit 3, bit 10 of a register (0 is the lowest) |

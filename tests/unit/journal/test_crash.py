@@ -118,9 +118,9 @@ def check(path, name, known, tags):
     journal.close()
 
 
-def run(tmp_path, monkeypatch, rounds, every):
+def run(memory_path, monkeypatch, rounds, every):
     tags = table(2)
-    witness = Witness(tmp_path / "journal", tmp_path, monkeypatch, every)
+    witness = Witness(memory_path / "journal", memory_path, monkeypatch, every)
     live(witness, rounds, tags)
     monkeypatch.undo()
     for path, name, known in witness.copies:
@@ -129,15 +129,15 @@ def run(tmp_path, monkeypatch, rounds, every):
     return {name for _, name, _ in witness.copies}
 
 
-def test_a_kill_at_every_seventh_step_loses_nothing(tmp_path, monkeypatch):
-    assert run(tmp_path, monkeypatch, 45, 7) >= {"write", "half a write", "sync"}
+def test_a_kill_at_every_seventh_step_loses_nothing(memory_path, monkeypatch):
+    assert run(memory_path, monkeypatch, 45, 7) >= {"write", "half a write", "sync"}
 
 
-def test_a_kill_at_every_step_of_a_beginning_loses_nothing(tmp_path, monkeypatch):
-    assert run(tmp_path, monkeypatch, 4, 1) >= {*STEPS, "half a write"} - {"remove"}
+def test_a_kill_at_every_step_of_a_beginning_loses_nothing(memory_path, monkeypatch):
+    assert run(memory_path, monkeypatch, 4, 1) >= {*STEPS, "half a write"} - {"remove"}
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_a_kill_at_every_step_of_a_long_life_loses_nothing(tmp_path, monkeypatch):
-    assert run(tmp_path, monkeypatch, 150, 1) == {*STEPS, "half a write"}
+def test_a_kill_at_every_step_of_a_long_life_loses_nothing(memory_path, monkeypatch):
+    assert run(memory_path, monkeypatch, 150, 1) == {*STEPS, "half a write"}

@@ -12,7 +12,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 
 from connectors.opcua import faults
 from connectors.opcua.node import NodeAddress
-from connectors.opcua.plan import Item, Plan, chunk_size
+from connectors.opcua.plan import Item, Plan, chunk_size, portion
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.wire import broken, split_created
 from edge_agent.api import Flag, Frame
@@ -56,7 +56,7 @@ class MonitoredItems:
         position = 0
         known = [item for item in items if found[item.handle] is not None]
         while position < len(known):
-            chunk = known[position : position + self._chunk]
+            chunk = portion(known, position, self._chunk)
             try:
                 raw = await self._session.create_items_raw(self._request(chunk))
             except UaStatusCodeError as error:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.opcua.config import OpcUaLink, OpcUaTag
-from connectors.opcua.node import NodeAddress
+from connectors.opcua.node import Identifier, NodeAddress
 
 OUTAGE_SECONDS: Final = 5.0
 """Time without a publish (network, back-pressure) for which the server's queues should suffice."""
@@ -21,6 +21,9 @@ LARGEST_QUEUE: Final = 1000
 DEFAULT_CHUNK: Final = 1000
 """Items in one call where the server states no limit; halved when it turns out to be too many."""
 LARGEST_CHUNK: Final = 10_000
+LARGEST_CALL: Final = 60_000
+"""Bytes of a call, about, so that it fits into one chunk of the usual 64 KiB: many small servers take no second one."""
+_ITEM_BYTES: Final = 46  # without the identifier, and with something to spare
 SHORTEST_SAMPLING: Final = 0.05
 """What `sampling: 0s` is taken for when the queue's length is chosen, unless `interval` says it is faster."""
 
@@ -76,3 +79,24 @@ def queue_of(tag: OpcUaTag, link: OpcUaLink) -> int:
 def chunk_size(limit_of_server: int) -> int:
     """Items a call; `limit_of_server` is MaxMonitoredItemsPerCall, 0 where it has or tells none (Part 5, 6.3.11)."""
     return min(limit_of_server, LARGEST_CHUNK) if limit_of_server > 0 else DEFAULT_CHUNK
+
+
+def portion(items: Sequence[Item], start: int, most: int) -> Sequence[Item]:
+    """The next items for one call: at most `most` of them, and at most LARGEST_CALL bytes, but at least one."""
+    size = 0
+    for end in range(start, min(start + most, len(items))):
+        size += _ITEM_BYTES + _identifier_bytes(items[end].node.identifier)
+        if size > LARGEST_CALL and end > start:
+            return items[start:end]
+    return items[start : start + most]
+
+
+def _identifier_bytes(identifier: Identifier) -> int:
+    """At most this much of a call is the identifier, beside what _ITEM_BYTES holds."""
+    match identifier:
+        case str():
+            return 3 * len(identifier)
+        case bytes():
+            return len(identifier)
+        case _:
+            return 16

@@ -54,7 +54,7 @@ class Subscription:
         self._publishers = PUBLISHERS
         self._stale = anyio.Event()
         self._kernel = kernel and os.environ.get("EDGE_AGENT_NUMBA") != "0"
-        self._walk: Walk | None = None
+        self._walk: Walk | None = load_walk() if self._kernel and KERNEL in sys.modules else None
         self._slow_rows = 0
         self._heard = clock.monotonic()
         self._id = 0
@@ -199,7 +199,8 @@ class Subscription:
             await self._load_kernel()
 
     async def _load_kernel(self) -> None:
-        worth_it = self._slow_rows > SLOW_ROWS_A_SECOND or KERNEL in sys.modules
+        there = "numba" in sys.modules  # detection has paid for it
+        worth_it = self._slow_rows > (0 if there else SLOW_ROWS_A_SECOND)
         self._slow_rows = 0
         if self._walk is None and self._kernel and worth_it:
             self._walk = await anyio.to_thread.run_sync(load_walk, abandon_on_cancel=True)

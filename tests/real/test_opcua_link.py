@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import socket
 import threading
@@ -205,7 +206,9 @@ async def test_what_is_no_opc_ua_server(pit, answer: bytes) -> None:
     assert isinstance(error, NotConnected | TimedOut | ProtocolError)
 
 
-async def test_a_stopped_server_ends_the_run_and_leaves_nothing(uafast: Callable[..., Uafast]) -> None:
+async def test_a_stopped_server_ends_the_run_and_leaves_nothing(
+    uafast: Callable[..., Uafast], caplog: pytest.LogCaptureFixture
+) -> None:
     server = uafast(n=10, period_ms=50)
     made = link(server.url, {f"t{k}": server.node_id(k) for k in range(10)})
     before = asyncio.all_tasks()
@@ -221,6 +224,8 @@ async def test_a_stopped_server_ends_the_run_and_leaves_nothing(uafast: Callable
         server.kill()
     assert isinstance(errors[0], NotConnected)
     assert asyncio.all_tasks() == before
+    gc.collect()  # futures that nobody asked would complain now
+    assert caplog.messages == []
 
 
 async def test_every_run_leaves_no_task_and_no_connection(uafast: Callable[..., Uafast]) -> None:

@@ -9,7 +9,15 @@ from pydantic import ValidationError
 
 from connectors.opcua import config
 from connectors.opcua.config import OpcUaLink
-from connectors.opcua.plan import DEFAULT_CHUNK, LARGEST_CHUNK, LARGEST_QUEUE, chunk_size, make_plan
+from connectors.opcua.plan import (
+    DEFAULT_CHUNK,
+    LARGEST_CALL,
+    LARGEST_CHUNK,
+    LARGEST_QUEUE,
+    chunk_size,
+    make_plan,
+    portion,
+)
 
 
 def link(*tags, **more):
@@ -60,6 +68,22 @@ def test_chunks_honour_the_servers_limit():
     assert chunk_size(0) == DEFAULT_CHUNK
     assert chunk_size(100) == 100
     assert chunk_size(10**9) == LARGEST_CHUNK
+
+
+def test_a_call_is_bounded_in_items_and_bytes():
+    def sizes(nodes, most):
+        items = make_plan(link(*({"node": node} for node in nodes)), range(len(nodes))).items
+        position, found = 0, []
+        while position < len(items):
+            found.append(len(portion(items, position, most)))
+            position += found[-1]
+        return found
+
+    assert sizes(["i=1"] * 25, 10) == [10, 10, 5]
+    long = sizes(["s=" + "온" * 1000] * 50, 1000)
+    assert sum(long) == 50
+    assert max(long) == LARGEST_CALL // 3046
+    assert sizes(["s=" + "x" * 100_000] * 2, 1000) == [1, 1]
 
 
 def test_tags_without_a_machine_get_the_links():

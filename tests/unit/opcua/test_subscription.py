@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import anyio
 import anyio.lowlevel
@@ -286,7 +287,7 @@ async def test_a_server_that_publishes_more_slowly_still_gives_signs_of_life_in_
 
 async def test_the_walk_is_loaded_when_mixed_responses_come_fast(monkeypatch):
     monkeypatch.setattr(room, "SLOW_ROWS_A_SECOND", 3)
-    monkeypatch.delitem(room.sys.modules, room.KERNEL, raising=False)
+    monkeypatch.setattr(room, "sys", SimpleNamespace(modules={}))  # as if nothing had loaded numba yet
     for allowed, environment in ((True, "1"), (False, "1"), (True, "0")):
         monkeypatch.setenv("EDGE_AGENT_NUMBA", environment)
         made = Subscription(
@@ -297,3 +298,12 @@ async def test_the_walk_is_loaded_when_mixed_responses_come_fast(monkeypatch):
         made._slow_rows = 4
         await made._load_kernel()
         assert (made._walk is not None) == (allowed and environment == "1")
+
+
+async def test_where_numba_is_there_already_the_first_mixed_response_is_enough(monkeypatch):
+    for modules, slow, loaded in (({"numba": 1}, 0, False), ({"numba": 1}, 1, True), ({room.KERNEL: 1}, 0, True)):
+        monkeypatch.setattr(room, "sys", SimpleNamespace(modules=modules))
+        made = Subscription(Server(), make_plan(link({}), [0]), Collector(), SystemClock(), "opc.tcp://x", kernel=True)
+        made._slow_rows = slow
+        await made._load_kernel()
+        assert (made._walk is not None) == loaded

@@ -40,15 +40,29 @@ class Delivery:
         self._sink, self._section, self._news, self._clock = sink, section, news, clock
         self._backoff = Backoff(0.5, 15.0)
         self._refusal = Backoff(5.0, 300.0)
+        self._draining = anyio.Event()
 
     async def run(self) -> None:
-        """Never returns of itself."""
-        while True:
+        """Runs until `drain` was called and all that could be delivered is; or until cancelled."""
+        while not (self._draining.is_set() and self.health.state == "retrying"):
             began = self._clock.monotonic()
-            if not await self.step():
+            if await self.step():
+                await self._pause(began + self._section.spacing - self._clock.monotonic())
+            elif self._draining.is_set():
+                return
+            else:
                 await self._news.wait(1.0)
-            elif self._section.spacing:
-                await anyio.sleep(max(0.0, began + self._section.spacing - self._clock.monotonic()))
+
+    def drain(self) -> None:
+        """At stop: deliver what waits, without waiting for more, and give up at the first failure."""
+        self._draining.set()
+        self._news.ring()
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits, unless it is time to drain."""
+        if seconds > 0:
+            with anyio.move_on_after(seconds):
+                await self._draining.wait()
 
     async def step(self) -> bool:
         """Reads and writes one batch; False when there was nothing to do. Waits out the back-off after a failure."""
@@ -60,10 +74,10 @@ class Delivery:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self.cursor.advance, batch, answer)
         except EdgeAgentError as error:
-            await anyio.sleep(self._failed(error))
+            await self._pause(self._failed(error))
         except Exception as error:  # noqa: BLE001 - this is the sink's supervisor: its fault must not stop the others
             _log.exception("sink_failed", sink=self.health.name)
-            await anyio.sleep(self._failed(_unexpected(self.health.name, error)))
+            await self._pause(self._failed(_unexpected(self.health.name, error)))
         else:
             self._succeeded()
         return True
@@ -84,11 +98,8 @@ class Delivery:
             return min(error.retry_after, 3600.0)
         return (self._refusal if isinstance(error, Refused) else self._backoff).next()
 
-    async def finish(self, seconds: float) -> None:
-        """At stop: delivers what waits as far as that goes within `seconds`, then closes the sink."""
-        with anyio.move_on_after(seconds):
-            while self.health.state != "retrying" and await self.step():
-                pass
+    async def close(self) -> None:
+        """Lets go of the sink."""
         with anyio.move_on_after(2.0, shield=True):
             await self._sink.close()
 

@@ -92,10 +92,11 @@ class Agent:
                 for delivery in self.deliveries:
                     delivering.start_soon(delivery.run)
                 await self._collect(stop)
-                delivering.cancel_scope.cancel()
-            async with anyio.create_task_group() as finishing:
                 for delivery in self.deliveries:
-                    finishing.start_soon(delivery.finish, FINISH_S)
+                    delivery.drain()
+                delivering.cancel_scope.deadline = anyio.current_time() + FINISH_S
+            for delivery in self.deliveries:
+                await delivery.close()
             await self.store.sync()
             background.cancel_scope.cancel()
         self._close_journal()

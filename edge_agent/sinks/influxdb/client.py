@@ -1,14 +1,16 @@
 """The sink itself: one request at a time, nothing given up without a word.
 
-`write` plans in a worker thread, then sends part after part, each in a worker thread and under a deadline that also
-covers what sockets cannot time (name resolution, an answer that drips). What the hub was told last is noted only after
-every part was answered for; a write that raised is repeated whole, which InfluxDB makes harmless: a point is its series
-and time.
+`write` plans and sends the first part in one trip to a worker thread (a trip costs as much as encoding 3,000 values),
+further parts in one each. Each trip has a deadline that also covers what sockets cannot time: name resolution, an
+answer that drips. What the hub was told last is noted only after every part was answered for; a write that raised is
+repeated whole, which InfluxDB makes harmless: a point is its series and time.
 """
 
+import threading
 from collections import Counter
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 import anyio
 import numpy as np
@@ -31,13 +33,28 @@ _GRACE: Final = 5.0
 """Seconds beyond connecting, sending and answering: name resolution, and a worker thread that has to wait its turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """A request's content: gzip bytes, bytes before compression, lines."""
+_Result = TypeVar("_Result")
 
-    content: bytes
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request that was answered. `size`: bytes before compression."""
+
+    part: Part
     size: int
     lines: int
+    reply: Reply
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """One write under way. `waiting` is a stack; `lonely` counts rows refused one by one."""
+
+    plan: Plan
+    waiting: list[Part]
+    refused: list[tuple[Part, str]] = field(default_factory=list)
+    stored: int = 0
+    lonely: int = 0
 
 
 class InfluxDbSink:
@@ -48,9 +65,11 @@ class InfluxDbSink:
         self._clock = clock
         self._ns_per_unit = NS_PER_UNIT[section.precision]
         self._encoder = Encoder(section.encoder)
+        self._encoding = threading.Lock()  # the encoder's buffer, against a thread that was given up a moment ago
         self._hub = HubConnection(section)
         self._deadline = 3 * section.timeout + _GRACE
         self._limit = Limit(section.max_batch_rows)
+        self._in_flight = (1, 1)
         self._table = LineTable(TagTable(()))
         self._told = Told(self._table.tags)
         self._suspects: set[str] = set()
@@ -60,94 +79,101 @@ class InfluxDbSink:
 
         Raises NotConnected, TimedOut, Refused, Overloaded or ProtocolError; then all rows are to be written again.
         """
-        plan = await to_thread.run_sync(self._plan, batch)
-        refused = await self._deliver(plan)
-        items = np.sort(np.concatenate([_NOTHING, *(part.items for part, _ in refused)]))
-        overwritten = plan.tell(self._told, items)
-        dropped = plan.given_up.reasons + Counter({SUPERSEDED: overwritten})
-        return Answer(_refusals(plan, refused), dropped)
+        if self._encoder.wants_loading:
+            await to_thread.run_sync(self._encoder.load)
+        delivery, sent = await self._in_thread(lambda: self._begin(batch))
+        while sent is not None:
+            self._take(delivery, sent)
+            sent = await self._in_thread(lambda: self._send_next(delivery)) if delivery.waiting else None
+        return self._answer(delivery)
 
     async def close(self) -> None:
         """Closes the connection."""
         self._hub.drop()
 
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        """Runs at most one request, under the deadline. Nobody waits on for an answer that is not wanted any more."""
+        answered = False
+        try:
+            with anyio.fail_after(self._deadline):
+                result = await to_thread.run_sync(work, abandon_on_cancel=True)
+            answered = True
+        except (TimeoutError, TimedOut) as error:
+            self._limit.too_slow(*self._in_flight)
+            raise timed_out(self._hub.name) from error
+        finally:
+            if not answered:
+                self._hub.drop()
+        return result
+
+    def _begin(self, batch: Batch) -> tuple[_Delivery, _Sent | None]:
+        with self._encoding:
+            plan = self._plan(batch)
+        suspects = {batch.tags.number(path) for path in self._suspects} - {NO_TAG}
+        delivery = _Delivery(plan, first_parts(plan, suspects)[::-1])
+        return delivery, self._send_next(delivery)
+
     def _plan(self, batch: Batch) -> Plan:
-        self._encoder.load()
         if batch.tags is not self._table.tags:
             self._table = LineTable(batch.tags)
             self._told = self._told.under(batch.tags)
         return make_plan(batch, self._table, self._told, self._ns_per_unit)
 
-    async def _deliver(self, plan: Plan) -> list[tuple[Part, str]]:
-        """Sends all parts; gives those that the hub refuses for good, with its words."""
-        numbers = {plan.batch.tags.number(path) for path in self._suspects} - {NO_TAG}
-        refused: list[tuple[Part, str]] = []
-        stored = lonely = 0
-        waiting = first_parts(plan, numbers)[::-1]
-        while waiting:
-            part = waiting.pop()
-            if len(part) > self._limit.rows:
-                waiting += part.cut(self._limit.rows)[::-1]
-                continue
-            reply, body = await self._exchange(plan, part)
-            verdict = judge(reply, self._hub.name, self._clock.wall())
-            if verdict is Verdict.STORED:
-                stored += 1
-                self._learn_stored(plan, part, body)
-            elif more := self._smaller(plan, part, body, reply, verdict):
-                waiting += more[::-1]
-            else:
-                refused.append((part, reply.message))
-                if not reply.about_time:
-                    self._suspects |= _paths(plan, part)
-                lonely += reply.dropped is None
-                if lonely >= _FUTILE and not stored:
-                    raise _refuses_everything(self._hub.name, reply.message)
-        return refused
-
-    def _learn_stored(self, plan: Plan, part: Part, body: _Body) -> None:
-        self._limit.stored(len(part), body.size)
-        if part.suspect:
-            self._suspects -= _paths(plan, part)
-
-    def _smaller(self, plan: Plan, part: Part, body: _Body, reply: Reply, verdict: Verdict) -> list[Part]:
-        """What to try next of a part that was not stored; nothing where it is to be given up."""
-        if verdict is Verdict.TOO_LARGE:
-            if len(part) > 1:
-                self._limit.too_large(len(part), body.size)
-            return part.cut((len(part) + 1) // 2) if len(part) > 1 else []
-        return [] if all_poison(part, body.lines, reply) else part.halves(plan, reply)
-
-    async def _exchange(self, plan: Plan, part: Part) -> tuple[Reply, _Body]:
+    def _send_next(self, delivery: _Delivery) -> _Sent | None:
         """One request and its answer; a token that the hub does not know is read anew and tried once more."""
-        body = await to_thread.run_sync(self._body, plan, part)
-        try:
-            reply = await self._post(body)
-            if reply.status == 401 and await to_thread.run_sync(self._hub.token_changed):
-                reply = await self._post(body)
-        except TimedOut:
-            self._limit.too_slow(len(part), body.size)
-            raise
-        return reply, body
+        if not delivery.waiting:
+            return None
+        first, *rest = delivery.waiting.pop().cut(self._limit.rows)
+        delivery.waiting += rest[::-1]
+        body, size, lines = self._encode(delivery.plan, first)
+        self._in_flight = (len(first), size)
+        reply = self._hub.post(body)
+        if reply.status == 401 and self._hub.token_changed():
+            reply = self._hub.post(body)
+        return _Sent(first, size, lines, reply)
 
-    async def _post(self, body: _Body) -> Reply:
-        answered = False
-        try:
-            with anyio.fail_after(self._deadline):
-                reply = await to_thread.run_sync(self._hub.post, body.content, abandon_on_cancel=True)
-            answered = True
-        except TimeoutError:
-            raise timed_out(self._hub.name) from None
-        finally:
-            if not answered:  # cancelled, too: no thread may wait on for an answer that nobody wants
-                self._hub.drop()
-        return reply
-
-    def _body(self, plan: Plan, part: Part) -> _Body:
+    def _encode(self, plan: Plan, part: Part) -> tuple[bytes, int, int]:
+        """Gzip bytes, their size before compression, lines."""
         columns, extras = plan.split(part.items)
-        data, lines = self._encoder.lines(columns, self._table, alone=part.alone)
         rest = b"".join(extra.line for extra in extras)
-        return _Body(gzip([data, rest]), len(data) + len(rest), lines + len(extras))
+        with self._encoding:
+            data, lines = self._encoder.lines(columns, self._table, alone=part.alone)
+            return gzip([data, rest]), len(data) + len(rest), lines + len(extras)
+
+    def _take(self, delivery: _Delivery, sent: _Sent) -> None:
+        """What the answer means for the rows: stored, to be tried in smaller parts, or refused for good."""
+        plan, part, reply = delivery.plan, sent.part, sent.reply
+        verdict = judge(reply, self._hub.name, self._clock.wall())
+        if verdict is Verdict.STORED:
+            delivery.stored += 1
+            self._limit.stored(len(part), sent.size)
+            if part.suspect:
+                self._suspects -= _paths(plan, part)
+        elif smaller := self._smaller(plan, sent, verdict):
+            delivery.waiting += smaller[::-1]
+        else:
+            delivery.refused.append((part, reply.message))
+            if not reply.about_time:
+                self._suspects |= _paths(plan, part)
+            delivery.lonely += reply.dropped is None
+            if delivery.lonely >= _FUTILE and not delivery.stored:
+                raise _refuses_everything(self._hub.name, reply.message)
+
+    def _smaller(self, plan: Plan, sent: _Sent, verdict: Verdict) -> list[Part]:
+        """What to try next of a part that was not stored; nothing where it is to be given up."""
+        part = sent.part
+        if verdict is Verdict.POISON:
+            return [] if all_poison(part, sent.lines, sent.reply) else part.halves(plan, sent.reply)
+        if len(part) == 1:
+            return []
+        self._limit.too_large(len(part), sent.size)
+        return part.cut((len(part) + 1) // 2)
+
+    def _answer(self, delivery: _Delivery) -> Answer:
+        plan, refused = delivery.plan, delivery.refused
+        items = np.sort(np.concatenate([_NOTHING, *(part.items for part, _ in refused)]))
+        overwritten = plan.tell(self._told, items)
+        return Answer(_refusals(plan, refused), plan.given_up.reasons + Counter({SUPERSEDED: overwritten}))
 
 
 def _paths(plan: Plan, part: Part) -> set[str]:

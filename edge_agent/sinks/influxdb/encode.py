@@ -62,11 +62,15 @@ class Encoder:
         self._write_lines: Any = None
         self._out = np.empty(0, np.uint8)
 
+    @property
+    def wants_loading(self) -> bool:
+        """Whether `load` has anything to do."""
+        wanted = self._engine == "numba" or (self._engine == "auto" and "numba" in sys.modules)
+        return wanted and self._write_lines is None
+
     def load(self) -> None:
         """Imports and, where the cache is cold, compiles the kernel (seconds), if this engine wants it."""
-        if self._write_lines is None and (
-            self._engine == "numba" or (self._engine == "auto" and "numba" in sys.modules)
-        ):
+        if self.wants_loading:
             self._write_lines = import_module("edge_agent.sinks.influxdb.kernel").write_lines
 
     def lines(self, columns: Columns, table: LineTable, *, alone: bool = False) -> tuple[memoryview | bytes, int]:

@@ -76,6 +76,7 @@ class FaultyHub:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def setup(self) -> None:
                 super().setup()
@@ -121,6 +122,12 @@ class FaultyHub:
         """Reads everything and says nothing until the test ends."""
         _read(request)
         self.asleep.wait(30)
+
+    def slow(self, request: BaseHTTPRequestHandler) -> None:
+        """A line on which more than a kilobyte takes longer than anybody waits."""
+        if int(request.headers["Content-Length"]) > 1024:
+            return self.stall(request)
+        return self.store(request)
 
     def drip(self, request: BaseHTTPRequestHandler) -> None:
         """Answers one byte at a time, without end: no single read ever times out."""

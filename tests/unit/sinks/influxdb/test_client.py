@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import random
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -112,6 +113,21 @@ async def test_poison_at_every_position(hub, token):
         answer = await sink.write(scan(13))
         assert rows_of(answer) == [position]
         assert data(hub) == 12
+        await sink.close()
+
+
+@pytest.mark.parametrize("partial", [True, False])
+async def test_any_set_of_poison_rows_is_found_exactly(hub, token, partial):
+    hub.partial = partial
+    rng = random.Random(7)
+    for _ in range(8):
+        hub.points.clear()
+        n = rng.randrange(1, 300)
+        poison = set(rng.sample(range(n), min(n - 1, rng.randrange(12))))
+        hub.poison = lambda point, bad=frozenset(f"{i}.5" for i in poison): not bad.isdisjoint(point.fields.values())
+        sink = sink_to(hub.url, token)
+        assert set(rows_of(await sink.write(scan(n)))) == poison
+        assert data(hub) == n - len(poison)
         await sink.close()
 
 
@@ -267,6 +283,21 @@ async def test_a_hub_that_falls_silent_is_given_up_in_time(hub, sink, silence, m
     assert data(hub) == 1000
     assert hub.requests > 2, "smaller pieces after a time-out"
     assert threading.active_count() <= threads + 4
+
+
+async def test_a_slow_line_gets_pieces_that_fit(hub, token):
+    sink = sink_to(hub.url, token, timeout="150ms")
+    hub.always = hub.slow
+    tries = 0
+    while data(hub) < 5000:
+        tries += 1
+        assert tries < 40
+        try:
+            answer = await sink.write(scan(5000))
+        except TimedOut:
+            continue
+    assert (answer.refused, answer.dropped) == ([], {})
+    await sink.close()
 
 
 async def test_cancelling_a_write_is_prompt(hub, token):

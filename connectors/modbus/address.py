@@ -183,7 +183,7 @@ def _needs_function(text: str, wire: int) -> AddressFault:
         "address_function",
         Words(f"주소 {text}에 영역이 없습니다(와이어 {wire})", f"address {text} (wire {wire}) does not name its area"),
         Words(
-            f"HR:{text}(보유 레지스터, 기능 코드 03) 또는 IR:{text}(입력 레지스터, 기능 코드 04)로 쓰십시오",
+            f"HR:{text}(홀딩 레지스터, 기능 코드 03) 또는 IR:{text}(입력 레지스터, 기능 코드 04)로 쓰십시오",
             f"write HR:{text} (holding register, function code 03) or IR:{text} (input register, function code 04)",
         ),
     )

@@ -50,10 +50,9 @@ class ModbusConnector:
 
     async def _connect(self) -> "Connection":
         link = self._link
-        limit = 1 if link.gateway else sum(device.window for device in link.devices)
-        connection = Connection(Line(self._clock, limit, self._name), self._clock, self._name)
+        connection = Connection(Line(self._clock, link.in_flight, self._name), self._clock, self._name)
         try:
-            async with asyncio.timeout(link.connect_timeout):
+            with anyio.fail_after(link.connect_timeout):
                 await asyncio.get_running_loop().create_connection(lambda: connection, link.host, link.port)
         except TimeoutError:
             raise self._unanswered(
@@ -116,6 +115,7 @@ class Connection(asyncio.Protocol):
         try:
             if self._error is None:
                 self._send(self._line.submit(scan, done.set))
+                self._arm()
                 await done.wait()
             if self._error is not None and not scan.complete:
                 raise self._error
@@ -140,13 +140,19 @@ class Connection(asyncio.Protocol):
     def _send(self, data: bytes) -> None:
         if data and self._transport is not None:
             self._transport.write(data)
-        if self._timer is None and (deadline := self._line.deadline) is not None:
+
+    def _arm(self) -> None:
+        """Sets the timer to the line's next deadline."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (deadline := self._line.deadline) is not None:
             delay = max(0.0, deadline - self._clock.monotonic())
             self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
 
     def _expire(self) -> None:
-        self._timer = None
         self._send(self._line.expire())
+        self._arm()
 
     def _fail(self, error: EdgeAgentError) -> None:
         """The first reason stands. Whoever reads gets it, and the socket goes."""

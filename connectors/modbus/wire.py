@@ -131,8 +131,14 @@ class Line:
 
     @property
     def deadline(self) -> float | None:
-        """When the next request in flight is overdue (monotonic s); None where none is in flight."""
-        return min((sent + scan.timeout for scan, _, sent in self._flying.values()), default=None)
+        """When to call `expire` next (monotonic s), if no scan is submitted before; None where nothing is going on.
+
+        That is when a request in flight is overdue, or where one that is yet to be sent could be.
+        """
+        if not self._active:
+            return None
+        soonest = self._clock.monotonic() + min(scan.timeout for scan in self._active)
+        return min([soonest, *(sent + scan.timeout for scan, _, sent in self._flying.values())])
 
     def feed(self, data: bytes) -> bytes:
         """Takes bytes as they came, cut anywhere. Raises ProtocolError where they are no Modbus TCP."""

@@ -113,7 +113,7 @@ async def test_units_of_one_link_are_not_mixed_up(mbserver: Start) -> None:
 async def test_a_silent_unit_does_not_slow_the_others(mbserver: Start) -> None:
     server = mbserver(units=[1, 3])
     devices = [device(u, floats(4), timeout="1s") for u in (1, 2, 3)]
-    async with reading(link_to(server.port, *devices)) as outlet:
+    async with reading(link_to(server.port, *devices, gateway=False)) as outlet:
         with anyio.fail_after(30):
             while outlet.latest.get(4, (None, 0, 0))[1] != Status.BAD_NO_COMMUNICATION:
                 await outlet.came()
@@ -125,6 +125,29 @@ async def test_a_silent_unit_does_not_slow_the_others(mbserver: Start) -> None:
         assert not rows.status.any()
         assert len(rows) >= 20  # in the three seconds and more that three timeouts took
         assert np.diff(rows.received).max() < 1_000_000_000
+
+
+@pytest.mark.parametrize(("gateway", "units"), [(False, [3]), (True, [1])])
+async def test_deadlines_of_a_quick_device_do_not_wait_for_a_slow_one(
+    mbserver: Start, gateway: bool, units: list[int]
+) -> None:
+    server = mbserver(units=units)
+    slow = device(1, floats(1), timeout="60s")
+    quick = device(2, floats(1), timeout="200ms")
+    async with reading(link_to(server.port, slow, quick, gateway=gateway)) as outlet:
+        assert await outlet.until_bad(1, timeout=20) == Status.BAD_TIMEOUT
+
+
+async def test_a_gateway_s_silent_unit_costs_the_others_its_timeouts_and_no_more(mbserver: Start) -> None:
+    server = mbserver(units=[1])
+    devices = [device(u, floats(4), timeout="300ms") for u in (1, 2)]
+    async with reading(link_to(server.port, *devices)) as outlet:
+        assert await outlet.until_bad(4) == Status.BAD_TIMEOUT
+        before = len(outlet.of(0))
+        with anyio.fail_after(30):
+            while outlet.latest[4][1] != Status.BAD_NO_COMMUNICATION or len(outlet.of(0)) < before + 20:
+                await outlet.came()
+    assert not outlet.of(0).status.any()
 
 
 async def test_silent_units_all_of_them(mbserver: Start) -> None:

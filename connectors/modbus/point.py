@@ -1,6 +1,6 @@
 """A point: one tag at its place in a device, with all that is needed to turn its bytes into a value. Data only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from connectors.modbus.address import WHOLE, Address
@@ -68,12 +68,13 @@ class Point:
     size: int = 0
     encoding: Encoding = "utf-8"
     sentinels: tuple[Sentinel, ...] = ()
+    span: Span = field(init=False, compare=False)
+    """The addresses that its value occupies."""
 
-    @property
-    def span(self) -> Span:
-        """The addresses that its value occupies."""
+    def __post_init__(self) -> None:
         start = self.address.wire
-        return Span(self.address.function, start, start + width(self.type, self.address.bit, self.size))
+        end = start + width(self.type, self.address.bit, self.size)
+        object.__setattr__(self, "span", Span(self.address.function, start, end))
 
     @property
     def scaled(self) -> bool:

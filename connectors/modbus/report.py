@@ -42,14 +42,18 @@ class Reading:
         """`refused`: span of a point -> exception code; `seams`: other places that no block may cover."""
         self.plan: Plan = make_plan((p.span for p in points), limits, refused.keys() | seams)
         self.decoder = Decoder(points, self.plan)
-        left_out = frozenset(self.plan.refused)
-        self.refused = np.array([i for i, p in enumerate(points) if p.span in left_out], np.intp)
+        self.refused = np.array(_left_out(points, self.plan), np.intp)
         codes = [_blame(points[int(i)].span, refused) for i in self.refused]
         self.blame = np.array([exception_status(code) for code in codes], np.uint32)
 
     def scan(self, unit: int, window: int, timeout: float) -> Scan:
         """A scan over all its blocks."""
         return Scan(unit, self.plan.blocks, self.plan.size, window, timeout)
+
+
+def _left_out(points: Sequence[Point], plan: Plan) -> list[int]:
+    spans = frozenset(plan.refused)
+    return [i for i, point in enumerate(points) if point.span in spans] if spans else []
 
 
 def _blame(span: Span, refused: Mapping[Span, int]) -> int:

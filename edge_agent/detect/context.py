@@ -17,8 +17,8 @@ from edge_agent.model import Flag, Frame, Kind, Role, TagTable, is_good
 
 _EXPLAINS: Final = (Role.SV, Role.SETPOINT, Role.STATE)
 BUSY: Final = 5.0
-_FAST: Final = 5
-"""Changes that make a pace."""
+_FAST: Final = 3
+"""Changes that it takes to know a pace."""
 Tags = npt.NDArray[np.intp]
 
 
@@ -61,8 +61,11 @@ class Context:
         self.memory[tag, 0] = value
         if np.isnan(before):
             return False
-        since = min(when - last, 10 * self._least_pace) if changes else 10 * self._least_pace
-        pace = since if not changes else pace + 0.2 * (since - pace)
+        since = when - last
+        if changes >= 2:
+            pace += 0.5 * (since - pace)
+        elif changes:
+            pace = since
         self.memory[tag, 1:] = changes + 1, pace, when
         return bool(changes < _FAST or pace >= self._least_pace)
 

@@ -27,7 +27,7 @@ class Detection:
     """Scores frames and keeps the events. Not thread-safe: one worker thread makes all calls.
 
     `engine` says which arithmetic runs ("numba" or "numpy"); `notices` are troubles that were survived (no numba, a
-    damaged checkpoint), for the caller to log once.
+    damaged checkpoint, a disk that takes none), for the caller to log once.
     """
 
     def __init__(self, tags: TagTable, config: DetectionSection, clock: Clock, checkpoint: Path | None = None) -> None:
@@ -151,7 +151,11 @@ class Detection:
     def _ended(self, now: float, *, tick: bool) -> list[Event]:
         events = self._book.review(now, tick=tick)
         if self._book.changed and self._checkpoint is not None and now - self._written >= 1.0:
-            self._save_book()
+            self._written = now
+            try:
+                self._save_book()
+            except DetectionError as error:  # the events are known all the same
+                self.notices.append(error)
         return events
 
     def _save_book(self) -> None:

@@ -46,7 +46,7 @@ class Agent:
         self.inbox = Inbox(config.runtime.queue_values)
         self.live = Live(loaded.tags)
         self.journal = Journal.open(config.journal.path, loaded.tags, config.journal, clock)
-        self._accepted_before = self._accounted
+        self._opened, self._collected_before = self.journal.report, self.journal.view.collected
         self.news = News()
         self.scoring = self._make_scoring() if config.detection.enabled else None
         self.store = Store(
@@ -81,6 +81,7 @@ class Agent:
 
     async def run(self, stop: anyio.Event) -> None:
         """Collects until `stop` is set, then stops in order: nothing collected is lost on the way."""
+        self._say_how_the_journal_opened()
         self.inbox.put_events(gap_events(self.journal.report, self.config.site.name, self.clock.wall()))
         async with anyio.create_task_group() as background:
             background.start_soon(StatusServer(self).run)
@@ -98,6 +99,8 @@ class Agent:
             for delivery in self.deliveries:
                 await delivery.close()
             await self.store.sync()
+            await self._store_last_events()
+            await self.store.close()
             background.cancel_scope.cancel()
         self._close_journal()
         _log.info("agent_stopped", ledger=ledger_rows(self))
@@ -118,8 +121,25 @@ class Agent:
             self.inbox.close()
             if self.scoring is not None:
                 self.scoring.close()
+        await self._store_last_events()
+
+    async def _store_last_events(self) -> None:
         _, events = await self.inbox.take(0)
         await self.store.accept(Frame.empty(), events)
+
+    def _say_how_the_journal_opened(self) -> None:
+        report, view = self.journal.report, self.journal.view
+        facts = {
+            "torn_bytes": report.torn_bytes,
+            "damaged": len(report.damaged),
+            "set_aside": list(report.set_aside),
+            "missing_rows": report.missing_rows,
+            "moved_aside": report.moved_aside,
+            "error": str(report.error or ""),
+        }
+        found = {name: fact for name, fact in facts.items() if fact}
+        say = _log.warning if found else _log.info
+        say("journal_opened", rows=view.rows, segments=len(view.segments), clean=report.clean, **found)
 
     def _close_journal(self) -> None:
         try:
@@ -128,22 +148,22 @@ class Agent:
             _log.error("journal_refused", error=str(error))
 
     @property
-    def _accounted(self) -> int:
-        return self.journal.view.collected
-
-    @property
     def on_the_way(self) -> int:
         """Values collected in this run that the journal has not accepted yet."""
-        return self.inbox.values + self.store.pending
+        return self.inbox.values + self.store.door.pending
 
     @property
     def door_balanced(self) -> bool:
         """Whether every value that came through the door in this run is accepted, lost with a reason, or on the way.
 
-        Not decided (true) at the instant when the journal is just taking rows.
+        The journal's own count must say the same, except at the instant when it is just taking rows, and where it was
+        opened only later in this run and so found rows of earlier ones.
         """
-        taking = self.store.pending > 0
-        return taking or self.inbox.collected == self._accounted - self._accepted_before + self.on_the_way
+        door = self.store.door
+        if self.inbox.collected != self.inbox.values + door.all:
+            return False
+        taken = self.journal.view.collected - self._collected_before
+        return door.pending > 0 or self.journal.report is not self._opened or taken == door.accepted + door.given_up
 
     def _progressing(self) -> bool:
         return self.clock.monotonic() - self.store.progress < STALLED_S

@@ -8,8 +8,9 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock
-from edge_agent.errors import DetectionError
+from edge_agent.errors import DetectionError, Words
 from edge_agent.inbox import Inbox
 from edge_agent.model import Event, Frame
 
@@ -22,7 +23,9 @@ _log = structlog.get_logger("detection")
 class Scoring:
     """Queues frames for the detectors, at most `limit` values; what does not fit is not scored, and counted.
 
-    `make` builds the detection; it runs in the worker thread, since loading kernels takes most of a second.
+    `make` builds the detection; it runs in the worker thread, since loading kernels takes most of a second. This is
+    detection's supervisor: whatever goes wrong in there is said, detection begins again from its checkpoint after a
+    back-off, and collection goes on all the while.
     """
 
     def __init__(
@@ -33,14 +36,19 @@ class Scoring:
         self._frames: deque[Frame] = deque()
         self._waiting = 0
         self._some = anyio.Event()
-        self._closing = False
+        self._closing = anyio.Event()
+        self._failed = False
+        self._backoff = Backoff(1.0, 300.0)
+        self._told: set[str] = set()
         self.detection: Detection | None = None
+        self.error: DetectionError | None = None
+        """What is wrong with detection now: it failed and waits to begin again, or its checkpoint can't be written."""
         self.skipped = 0
-        """Values that came faster than they could be scored."""
+        """Values that were not scored: they came faster than that, or while detection had failed."""
 
     def offer(self, frame: Frame) -> None:
         """Queues a frame for scoring, or counts it as skipped; never waits."""
-        if self._waiting + len(frame) > self._limit and self._waiting:
+        if self._failed or (self._waiting + len(frame) > self._limit and self._waiting):
             self.skipped += len(frame)
             return
         self._frames.append(frame)
@@ -49,21 +57,36 @@ class Scoring:
 
     def close(self) -> None:
         """Score what waits, save, and return from `run`."""
-        self._closing = True
+        self._closing.set()
         self._some.set()
 
     async def run(self) -> None:
-        """Runs until `close`; a fault of a detector is said once and ends scoring, never collection."""
-        try:
-            await self._run()
-        except DetectionError as error:
-            _log.error("detection_stopped", error=str(error))
+        """Runs until `close`; a fault of a detector ends scoring for a while, never collection."""
+        while True:
+            try:
+                await self._run()
+            except Exception as error:  # noqa: BLE001 - detection's supervisor: its fault must not stop collection
+                _log.exception("detection_failed")
+                self._give_up(error)
+            if not self._failed:
+                return
+            with anyio.move_on_after(self._backoff.next()):
+                await self._closing.wait()
+                return
+            self._failed = False
+
+    def _give_up(self, error: Exception) -> None:
+        self._failed, self.detection = True, None
+        self.error = error if isinstance(error, DetectionError) else _unexpected(error)
+        self.skipped += sum(len(frame) for frame in self._take())
 
     async def _run(self) -> None:
-        detection = self.detection = await anyio.to_thread.run_sync(self._make)
+        detection = await anyio.to_thread.run_sync(self._make)
+        self.detection, self.error = detection, None
         _log.info("detection_ready", engine=detection.engine)
         saved = ticked = self._clock.monotonic()
-        while not self._closing or self._frames:
+        while not self._closing.is_set() or self._frames:
+            self._tell(detection)
             with anyio.move_on_after(1.0):
                 await self._some.wait()
             self._some = anyio.Event()
@@ -74,9 +97,31 @@ class Scoring:
             if events:
                 self._say(events)
             if now - saved >= self._save_every:
-                await anyio.to_thread.run_sync(detection.save)
+                await self._save(detection)
                 saved = now
-        await anyio.to_thread.run_sync(detection.save)
+                self._backoff.reset()
+        await self._save(detection)
+
+    async def _save(self, detection: "Detection") -> None:
+        """Where the disk refuses, detection goes on with what it has in memory."""
+        try:
+            await anyio.to_thread.run_sync(detection.save)
+        except DetectionError as error:
+            self._trouble(error)
+        else:
+            self.error = None
+
+    def _tell(self, detection: "Detection") -> None:
+        notices, detection.notices = detection.notices, []
+        for notice in notices:
+            self._trouble(notice)
+
+    def _trouble(self, error: DetectionError) -> None:
+        """Said once each."""
+        self.error = error
+        if str(error) not in self._told:
+            self._told.add(str(error))
+            _log.warning("detection_impaired", error=str(error))
 
     def _take(self) -> list[Frame]:
         frames = list(self._frames)
@@ -94,3 +139,16 @@ class Scoring:
         for event in events:
             _log.info("event", id=event.id, path=event.path, detector=event.detector, state=event.state.value)
         self._inbox.put_events(events)
+
+
+def _unexpected(error: Exception) -> DetectionError:
+    what = f"{type(error).__name__}: {error}"
+    return DetectionError(
+        "score",
+        "detection",
+        Words(f"예상하지 못한 오류입니다 ({what})", f"unexpected fault ({what})"),
+        Words(
+            "수집은 계속되며 탐지는 자동으로 다시 시작합니다. 기록(로그)을 보내 주십시오",
+            "collection goes on and detection begins again by itself; this is a defect of the program: send us the log",
+        ),
+    )

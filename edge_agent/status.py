@@ -4,6 +4,7 @@ The object's form is part of the contract with the view and with scripts; `versi
 """
 
 import json
+import math
 import os
 import resource
 import time
@@ -81,6 +82,25 @@ def snapshot(agent: "Agent") -> dict[str, Any]:
     }
 
 
+def as_json(facts: dict[str, Any]) -> bytes:
+    """As JSON has it: numbers that it does not know (NaN, infinity) are null."""
+    try:
+        return json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return json.dumps(_finite(facts), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _finite(fact: Any) -> Any:
+    match fact:
+        case dict():
+            return {name: _finite(value) for name, value in fact.items()}
+        case list():
+            return [_finite(value) for value in fact]
+        case float() if not math.isfinite(fact):
+            return None
+    return fact
+
+
 def _machines(agent: "Agent") -> list[dict[str, Any]]:
     machines: dict[str, dict[str, Any]] = {}
     now = agent.clock.wall()
@@ -124,14 +144,16 @@ def _link(agent: "Agent", health: LinkHealth) -> dict[str, Any]:
 
 def _detection(agent: "Agent") -> dict[str, Any]:
     scoring = agent.scoring
-    if scoring is None or scoring.detection is None:
-        return {"engine": "off" if scoring is None else "starting", "learning": 0, "ready": 0, "skipped": 0}
-    learning, ready = scoring.detection.learning()
+    if scoring is None:
+        return {"engine": "off", "learning": 0, "ready": 0, "skipped": 0, "error": None}
+    detection = scoring.detection
+    learning, ready = (0, 0) if detection is None else detection.learning()
     return {
-        "engine": scoring.detection.engine,
+        "engine": "starting" if detection is None else detection.engine,
         "learning": learning,
         "ready": ready,
         "skipped": scoring.skipped,
+        "error": _words(scoring.error),
     }
 
 
@@ -239,6 +261,6 @@ class StatusServer:
         async with stream:
             with anyio.move_on_after(5.0):
                 try:
-                    await stream.send(json.dumps(snapshot(self._agent), ensure_ascii=False).encode())
+                    await stream.send(as_json(snapshot(self._agent)))
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     return

@@ -1,6 +1,7 @@
 """The stage in the middle of the road: inbox -> live view, detection, journal. One at a time, in order."""
 
 from collections import deque
+from dataclasses import dataclass, replace
 from typing import Final
 
 import anyio
@@ -18,6 +19,24 @@ from edge_agent.score import Scoring
 _log = structlog.get_logger("journal")
 IDLE_S: Final = 1.0
 """The stage turns at least this often, so that the watchdog sees it alive when nothing comes."""
+_JOINED: Final = 10_000
+"""While the journal refuses, what waits is joined to frames of up to this many values: many small ones cost memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Values of this run that left the inbox, by where they are. Replaced whole, so that the sum always agrees."""
+
+    pending: int = 0
+    """Collected, and not yet accepted by the journal."""
+    accepted: int = 0
+    given_up: int = 0
+    """Counted in the journal's ledger as `journal_unavailable`."""
+
+    @property
+    def all(self) -> int:
+        """Every value that left the inbox."""
+        return self.pending + self.accepted + self.given_up
 
 
 class News:
@@ -53,8 +72,7 @@ class Store:
         self._pending: deque[tuple[Frame, list[Event]]] = deque()
         self._refused = False
         self._writer = anyio.CapacityLimiter(1)
-        self.pending = 0
-        """Values that were collected and that the journal has not accepted yet."""
+        self.door = Door()
         self.progress = clock.monotonic()
         """Monotonic time of the stage's last turn: what the watchdog looks at."""
 
@@ -73,11 +91,18 @@ class Store:
     async def accept(self, frame: Frame, events: list[Event]) -> None:
         """Gives rows and events to the journal, behind those that wait."""
         if len(frame) or events:
-            self._pending.append((frame, events))
-            self.pending += len(frame)
+            self._pend(frame, events)
         if self._pending:
             await anyio.to_thread.run_sync(self._append_pending, limiter=self._writer)
             self._news.ring()
+
+    def _pend(self, frame: Frame, events: list[Event]) -> None:
+        count = len(frame)
+        if self._refused and self._pending and len(self._pending[-1][0]) + count <= _JOINED:
+            before, earlier = self._pending.pop()
+            frame, events = Frame.concat([before, frame]), [*earlier, *events]
+        self._pending.append((frame, events))
+        self.door = replace(self.door, pending=self.door.pending + count)
 
     def _append_pending(self) -> None:
         try:
@@ -85,22 +110,29 @@ class Store:
                 frame, events = self._pending[0]
                 self._journal.append(frame, events)
                 self._pending.popleft()
-                self.pending -= len(frame)
+                door, count = self.door, len(frame)
+                self.door = replace(door, pending=door.pending - count, accepted=door.accepted + count)
         except JournalError as error:
             if not self._refused:
                 _log.error("journal_refused", error=str(error))
             self._refused = True
-            self._give_up_oldest()
+            self._give_up(self._limit)
         else:
             if self._refused:
                 _log.info("journal_recovered")
             self._refused = False
 
-    def _give_up_oldest(self) -> None:
-        while self.pending > self._limit:
+    def _give_up(self, limit: int) -> None:
+        """The oldest go until at most `limit` values wait."""
+        while self.door.pending > limit:
             frame, _ = self._pending.popleft()
-            self.pending -= len(frame)
-            self._journal.lose("journal_unavailable", len(frame))
+            door, count = self.door, len(frame)
+            self._journal.lose("journal_unavailable", count)
+            self.door = replace(door, pending=door.pending - count, given_up=door.given_up + count)
+
+    async def close(self) -> None:
+        """At stop: what the journal would not take until now is given up, and counted."""
+        await anyio.to_thread.run_sync(self._give_up, 0, limiter=self._writer)
 
     async def sync_often(self, interval: float) -> None:
         """Makes what was accepted durable every `interval` seconds."""

@@ -18,7 +18,7 @@ from edge_agent import __version__
 from edge_agent.api import EdgeAgentError, NotConnected, ProtocolError, Refused, TimedOut, Words
 from edge_agent.sinks.influxdb.config import InfluxDbSection
 from edge_agent.sinks.influxdb.reply import Reply
-from edge_agent.sinks.influxdb.secret import read_secret
+from edge_agent.sinks.influxdb.secret import read_token
 
 _LONGEST_ANSWER: Final = 64 * 1024
 
@@ -50,13 +50,13 @@ class HubConnection:
 
     def token_changed(self) -> bool:
         """Reads the token anew; whether it is another one than the last request used."""
-        before, self._token = self._token, read_secret(self._section.token, self.name)
+        before, self._token = self._token, read_token(self._section.token, self.name)
         return self._token != before
 
     def post(self, content: bytes) -> Reply:
         """One request; once more over a new connection if the hub had closed the idle one. Errors as a sink's."""
         if self._token is None:
-            self._token = read_secret(self._section.token, self.name)
+            self._token = read_token(self._section.token, self.name)
         kept_alive = self._connection
         if kept_alive is not None and kept_alive.is_connected:
             try:

@@ -209,7 +209,7 @@ def _elements(cursor: Cursor, vtype: int, rows: Rows, depth: int) -> tuple[int, 
     return n, one
 
 
-def _scalar(cursor: Cursor, vtype: int, rows: Rows, depth: int = 0) -> tuple[int, int]:  # noqa: PLR0911, C901, RUF100  # one branch a built-in type
+def _scalar(cursor: Cursor, vtype: int, rows: Rows, depth: int = 0) -> tuple[int, int]:
     pack = _PACKS.get(vtype)
     if pack is not None:
         return _number(pack.unpack_from(cursor.raw, cursor.take(pack.size))[0], _NUMBERS[vtype][1])

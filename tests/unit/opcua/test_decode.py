@@ -33,7 +33,7 @@ INTEGERS = {
     VariantType.Int64: (-(2**63), 2**63 - 1, Kind.INT64),
     VariantType.UInt64: (0, 2**64 - 1, Kind.UINT64),
 }
-TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)).map(lambda t: t.replace(tzinfo=UTC))  # noqa: DTZ001, RUF100
+TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)).map(lambda t: t.replace(tzinfo=UTC))
 
 
 def scalars():

@@ -85,7 +85,7 @@ def test_an_unknown_server_is_refused_with_its_thumbprint_and_kept_for_trusting(
     der = cert.public_bytes(DER)
     with pytest.raises(Refused) as caught:
         require_trust(der, security(tmp_path), URL, NOW)
-    thumbprint = cert.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303, RUF100  # what OPC UA tools show
+    thumbprint = cert.fingerprint(hashes.SHA1()).hex().upper()
     assert thumbprint in caught.value.cause.ko
     assert thumbprint in caught.value.cause.en
     (pending,) = (tmp_path / "id" / "pending").iterdir()

@@ -84,6 +84,13 @@ class Secret(Section):
             raise ValueError("secret_one_of")
         return self
 
+    @property
+    def place(self) -> str:
+        """Where it is, in words that give nothing away."""
+        if self.env is not None:
+            return f"env {self.env}"
+        return f"file {self.file}" if self.file is not None else f"credential {self.credential}"
+
     def read(self) -> str:
         """The secret's text without the line end, read anew each time; raises Refused where it is not to be had."""
         try:
@@ -94,7 +101,7 @@ class Secret(Section):
         except (KeyError, OSError, UnicodeDecodeError) as error:
             raise Refused(
                 "read secret",
-                str(self.env or self.file or self.credential),
+                self.place,
                 Words(f"비밀 값을 읽을 수 없습니다 ({error})", f"the secret cannot be read ({error})"),
                 Words(
                     "환경 변수, 파일 또는 systemd 인증 정보(LoadCredential)를 확인하십시오",

@@ -91,6 +91,7 @@ class Furnace:
 
     def __init__(self, seed: int, *, phase: str = "carburise", phase_time: float = 1200.0) -> None:
         """`phase` and `phase_time` (seconds): where in the recipe the furnace starts, in equilibrium."""
+        self._steps = 0
         self.time = 0.0
         self._rng = np.random.Generator(np.random.PCG64([seed, MACHINE_NO]))
         self.faults = Faults(MACHINE, FURNACE_FAULTS, (seed, MACHINE_NO))
@@ -133,7 +134,8 @@ class Furnace:
 
     def step(self) -> Sequence[Reading]:
         """Goes on by one second; answers one reading of everything."""
-        self.time += self.dt
+        self._steps += 1
+        self.time = self._steps * self.dt
         f = self.faults.strengths(self.time)
         self._control(f)
         self._move_heat(f)

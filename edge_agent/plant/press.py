@@ -57,6 +57,7 @@ class Press:
 
     def __init__(self, seed: int, *, spm: float = 40.0, coil_strokes: int = COIL_STROKES) -> None:
         """`spm`: strokes a minute. `coil_strokes`: strokes after which a new coil, of other hardness, comes."""
+        self._steps = 0
         self.time = 0.0
         self.spm = spm
         self._coil_strokes = coil_strokes
@@ -82,7 +83,8 @@ class Press:
 
     def step(self) -> Sequence[Reading]:
         """Goes on by 0.2 s; answers the strokes that ended in it and the fast signals."""
-        self.time += self.dt
+        self._steps += 1
+        self.time = self._steps * self.dt
         readings = []
         while self._ended + self._period <= self.time:
             self._ended += self._period

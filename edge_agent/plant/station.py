@@ -37,7 +37,8 @@ class Station:
 
     async def open(self) -> dict[str, Any]:
         """Brings the machine to the present, shows it, and opens the server."""
-        await self._show(self._catch_up() or self._model.step())
+        await anyio.sleep(self._pace.seconds_until(self._model.dt))
+        await self._show(self._catch_up())
         return {
             "machine": self._model.machine,
             "epoch_ns": self._pace.epoch,

@@ -1,6 +1,14 @@
 """Shared by all tests: the long switch, the event loop, the servers."""
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# No deadline an example: the machine is shared. In CI the examples are the same each time, so that a landing is judged
+# by the change and not by luck; new ones are looked for on every other run.
+settings.register_profile("plant", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.load_profile("plant")
 
 pytest_plugins = ["tests.fixtures_servers"]
 

@@ -111,10 +111,20 @@ def _tag(point: Point) -> dict[str, Any]:
 def _instruments(port: int) -> dict[str, Any]:
     where = registers()
     zones = [
-        {"unit": unit, "interval": "1s", "tags": [_register(point, where[point.name]) for point in points]}
+        {
+            "unit": unit,
+            "interval": "1s",
+            "timeout": "3s",
+            "tags": [_register(point, where[point.name]) for point in points],
+        }
         for unit, points in enumerate(ZONE_POINTS, start=1)
     ]
-    meter = {"unit": METER_UNIT, "interval": "1s", "tags": [_register(p, where[p.name]) for p in METER_POINTS]}
+    meter = {
+        "unit": METER_UNIT,
+        "interval": "1s",
+        "timeout": "3s",
+        "tags": [_register(p, where[p.name]) for p in METER_POINTS],
+    }
     return {
         "name": INSTRUMENTS,
         "connector": "modbus",

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.servers.databases import InfluxDB
-from tests.servers.process import clean_environment
+from tests.servers.process import clean_environment, poll
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "edge_agent", "demo", *arguments]
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("NUMBA_CACHE_DIR",) if name in os.environ}
+    return clean_environment(kept | {"TMPDIR": str(folder), "COLUMNS": "120", **more})
 
 
 def demo(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: os.environ[name] for name in ("NUMBA_CACHE_DIR",) if name in os.environ}
     return subprocess.run(
-        [sys.executable, "-m", "edge_agent", "demo", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=170,
-        check=False,
-        env=clean_environment(kept | {"TMPDIR": str(folder), "COLUMNS": "120", **env}),
+        command(*arguments), capture_output=True, text=True, timeout=170, check=False, env=environment(folder, **env)
     )
 
 
 @pytest.mark.timeout(200)
 def test_the_check_passes_and_leaves_nothing_behind(tmp_path: Path, influxdb: InfluxDB) -> None:
     where = ("--influx", influxdb.url, "--org", influxdb.org, "--bucket", influxdb.bucket)
-    done = demo(
-        tmp_path, "--check", "--seconds", "60", "--language", "en", *where, INFLUX_TOKEN=influxdb.token
-    )
+    done = demo(tmp_path, "--check", "--seconds", "60", "--language", "en", *where, INFLUX_TOKEN=influxdb.token)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All holds." in done.stdout
     assert "stored in InfluxDB" in done.stdout
@@ -52,3 +55,37 @@ def test_a_short_look_ends_by_itself_in_order(tmp_path: Path) -> None:
     assert "1호 침탄로" in done.stdout
     assert "일치" in done.stdout
     assert not list(tmp_path.glob("edge-agent-demo-*"))
+
+
+def of_the_demo(folder: Path) -> dict[int, str]:
+    """Processes whose command line speaks of this folder: the agent and the plant's servers."""
+    found: dict[int, str] = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in words:
+            found[int(path.parent.name)] = words
+    return found
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_however_it_ends_no_process_stays_behind(tmp_path: Path, number: signal.Signals) -> None:
+    with (tmp_path / "said").open("wb") as said:
+        running: subprocess.Popen[Any] = subprocess.Popen(
+            command("--language", "en"), stdout=said, stderr=said, env=environment(tmp_path)
+        )
+    try:
+        poll("the agent to answer", lambda: list(tmp_path.glob("edge-agent-demo-*/state/status.sock")), 60.0)
+        assert len(of_the_demo(tmp_path)) == 4
+        running.send_signal(number)
+        code = running.wait(60)
+    finally:
+        running.kill()
+        running.wait()
+    poll("all its processes to end", lambda: not of_the_demo(tmp_path), 30.0)
+    if number != signal.SIGKILL:
+        assert code == 0, (tmp_path / "said").read_text()
+        assert not list(tmp_path.glob("edge-agent-demo-*"))

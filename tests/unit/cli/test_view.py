@@ -1,0 +1,166 @@
+"""The live view as text, in both languages, at 80 columns and wide."""
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from edge_agent.cli.view import render
+from tests.unit.cli.snapshots import NOW, crowded, event, snapshot, tag
+
+
+def text(shot: dict[str, Any], language: str = "ko", width: int = 80, height: int | None = None) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None).print(render(shot, language, width, height))
+    return out.getvalue().splitlines()
+
+
+def colours(shot: dict[str, Any], language: str = "ko") -> str:
+    out = io.StringIO()
+    Console(file=out, width=100, force_terminal=True, color_system="standard").print(render(shot, language, 100))
+    return out.getvalue()
+
+
+def line_with(lines: list[str], word: str) -> str:
+    return next(line for line in lines if word in line)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("ko", "1호 침탄로|1존 현재온도|930.1 °C|양호|184,250,123 Wh|아니오|이상 없음|일치|쓰기 가능"),
+        ("en", "furnace 1|zone 1 temperature|930.1 °C|good|119.0 tonf|no|nothing unusual|balanced"),
+    ],
+)
+def test_it_says_everything_in_the_language_asked_for(language: str, words: str) -> None:
+    joined = "\n".join(text(snapshot(), language, 100))
+    for word in words.split("|"):
+        assert word in joined
+    assert bool(re.search("[가-힣]", joined)) is (language == "ko")
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 24), (120, 40), (200, 60), (40, 30)])
+def test_it_fits_the_terminal(language: str, width: int, height: int) -> None:
+    shot = crowded() | {"events": [event(n) for n in range(30)]}
+    lines = text(shot, language, width, height)
+    assert len(lines) <= height
+    assert max(cell_len(line.rstrip()) for line in lines) <= width
+
+
+def test_hangul_counts_double_so_that_columns_stand_in_line() -> None:
+    lines = [line for line in text(crowded(), "ko", 80) if "측정값" in line]
+    assert len(lines) == 40
+    ends = {cell_len(line[: line.index("°C")]) for line in lines}
+    assert len(ends) == 1
+
+
+def test_a_bad_value_is_never_shown_as_a_number() -> None:
+    shot = snapshot()
+    bad = tag("zone2_pv", "2존 현재온도", "zone 2", None, quality="bad", status_name="BadSensorFailure", age_s=75.0)
+    shot["machines"][0]["tags"].append(bad)
+    lines = text(shot, "ko", 100)
+    assert re.search(r"2존 현재온도 +BadSensorFailure 불량 +1분", line_with(lines, "2존"))
+    assert "불량 1" in line_with(lines, "1호 침탄로")
+    assert "uncertain" in "\n".join(text(_uncertain(), "en", 100))
+
+
+def _uncertain() -> dict[str, Any]:
+    shot = snapshot()
+    shot["machines"][1]["tags"][0] |= {"quality": "uncertain", "status_name": "UncertainLastUsableValue"}
+    return shot
+
+
+def test_quality_has_a_colour_too() -> None:
+    shot = _uncertain()
+    shot["machines"][0]["tags"][0] |= {"quality": "bad"}
+    painted = colours(shot)
+    assert re.search(r"\x1b\[1;31m불량", painted)
+    assert re.search(r"\x1b\[33m불확실", painted)
+    assert re.search(r"\x1b\[32m양호", painted)
+
+
+def test_tags_take_turns_where_they_do_not_fit_and_bad_ones_stay() -> None:
+    shot = crowded()
+    shot["machines"][0]["tags"][39] |= {"quality": "bad", "value": None, "status_name": "BadTimeout"}
+    seen: set[str] = set()
+    for turn in range(12):
+        shot["now_ns"] = NOW + turn * 5_000_000_000
+        lines = text(shot, "en", 80, 24)
+        assert "BadTimeout" in "\n".join(lines)
+        seen |= set(re.findall(r"signal \d+", "\n".join(lines)))
+    assert seen == {f"signal {n}" for n in range(40)}
+
+
+def test_events_are_newest_first_and_the_rest_is_counted() -> None:
+    shot = crowded() | {"events": [event(n) for n in range(9)]}
+    lines = text(shot, "en", 80, 24)
+    shown = [line for line in lines if "anomaly" in line]
+    assert [line.split("anomaly ")[1][0] for line in shown] == ["0", "1", "2"]
+    assert "(+6)" in line_with(lines, "events")
+    assert len([line for line in text(shot, "en", 80) if "anomaly" in line]) == 9
+
+
+def test_an_event_says_when_how_bad_and_whether_it_is_over() -> None:
+    shot = snapshot(events=[event(0, severity="critical", state="closed")])
+    assert re.search(r"\d\d:\d\d:\d\d 위험 종료 이상 0", "\n".join(text(shot)))
+
+
+def test_the_ledger_shows_each_door_and_whether_it_balances() -> None:
+    row = line_with(text(snapshot(), "ko", 100), "원장")
+    assert "900 = 전송 890 + 대기 4 + 격리 1 + 폐기 5 (superseded 5)" in row
+    assert "일치" in row
+    shot = snapshot()
+    shot["ledger"][0]["balanced"] = False
+    assert "불일치" in line_with(text(shot), "원장")
+    assert "NOT balanced" in line_with(text(shot, "en"), "ledger")
+
+
+def test_a_link_that_is_down_says_why() -> None:
+    shot = snapshot()
+    shot["links"][0] |= {
+        "state": "waiting",
+        "reconnects": 3,
+        "error": {"ko": "[EA-201] 접속할 수 없습니다", "en": "[EA-201] nobody listens", "code": "EA-201"},
+    }
+    lines = text(shot, "ko")
+    assert "재접속 대기" in line_with(lines, "furnace-plc")
+    assert "↻3" in line_with(lines, "● furnace-plc")
+    assert line_with(lines, "EA-201").startswith("  ! furnace-plc")
+
+
+@pytest.mark.parametrize(
+    ("detection", "words"),
+    [
+        ({"engine": "off", "learning": 0, "ready": 0}, "detection off"),
+        ({"engine": "starting", "learning": 0, "ready": 0}, "detection starting"),
+        ({"engine": "numpy", "learning": 33, "ready": 13}, "learning 13/46"),
+        ({"engine": "numba", "learning": 0, "ready": 46}, "detection 46"),
+    ],
+)
+def test_detection_says_what_it_does(detection: dict[str, Any], words: str) -> None:
+    assert words in text(snapshot(detection=detection), "en", 100)[0]
+
+
+def test_a_journal_that_cannot_be_written_is_said() -> None:
+    shot = snapshot()
+    shot["journal"]["writable"] = False
+    assert "쓰기 불가" in line_with(text(shot), "저널")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ko"), [(0.2, "0초"), (59.4, "59초"), (75, "1분"), (7300, "2시간"), (400_000, "5일")]
+)
+def test_ages_are_in_the_unit_that_fits(seconds: float, ko: str) -> None:
+    shot = snapshot()
+    shot["machines"][1]["tags"][0]["age_s"] = seconds
+    assert line_with(text(shot, "ko", 100), "최대 하중").rstrip().endswith(ko)
+
+
+def test_a_tag_without_a_label_goes_by_its_name() -> None:
+    shot = snapshot()
+    shot["machines"][1]["tags"] = [tag("peak_load", "", "", 1.0, age_s=None)]
+    assert "peak_load" in "\n".join(text(shot, "ko", 100))

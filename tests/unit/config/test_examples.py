@@ -1,7 +1,6 @@
 """The examples that ship: each is checked with the real sections, and says what it claims to say."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -9,8 +8,9 @@ from edge_agent.config.loader import Loaded, load
 from edge_agent.plant.furnace_points import PLC_POINTS
 from edge_agent.plant.press_points import PRESS_POINTS
 from edge_agent.registry import Sections
+from edge_agent.shipped import shipped
 
-CONFIGS = Path(__file__).parents[3] / "configs"
+CONFIGS = shipped("configs")
 PROCESSES = ["casting", "forming", "heat_treatment", "mould", "surface", "welding"]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent import config
 from edge_agent.config.source import Source, read
 from edge_agent.config.table import HEADERS, key_of_header, read_table
 from edge_agent.errors import Fault
@@ -118,7 +119,7 @@ def test_an_empty_column_without_header_is_no_fault() -> None:
 
 
 def test_readme_lists_the_headers() -> None:
-    readme = (Path(__file__).parents[3] / "edge_agent/config/README.md").read_text("utf-8").replace(" ", "")
+    readme = (Path(config.__file__).parent / "README.md").read_text("utf-8").replace(" ", "")
     korean = [word for word in HEADERS if not word.isascii() and word not in ("레지스터주소", "노드id")]
     assert [word for word in korean if word not in readme] == []
 

@@ -1,4 +1,4 @@
-"""Slow, obvious twins of the kernels: one tag, one row at a time, plain Python. Equal results are demanded, bit for bit.
+"""Slow, obvious twins of the kernels: one tag, one row at a time, plain Python. Equal results, bit for bit.
 
 Where the kernels keep words in an array, a twin has an attribute with a name; where they keep running order, it sorts.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from analytics.kernels import layout as at
 
+SPARE = (0.0,) * (at.PARAMETERS - at.P_TAU_SLOW - 1)
 DETECTORS = ("range", "rate", "hampel", "ewma", "cusum")
 BITS = dict(zip(DETECTORS, (at.LEARNED, at.RATE, at.HAMPEL, at.EWMA, at.CUSUM), strict=True))
 LEAST = dict(zip(DETECTORS, at.LEAST, strict=True))
@@ -35,6 +36,7 @@ class NaiveParameters:
         return [
             float(self.learned), float(self.flat), float(self.output), self.low, self.high, self.tolerance, self.floor,
             self.interval, self.stale_after, self.learn_rows, self.learn_time, self.tau_fast, self.tau_slow,
+            *SPARE,
         ]  # fmt: skip
 
 

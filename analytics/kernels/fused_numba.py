@@ -104,7 +104,7 @@ def _rhythm(f: Float64, i: Int64, p: Float64, dt: float) -> bool:
     if i[at.I_MASK] & at.QUALITY_BITS == 0:
         stale = _larger(_larger(p[at.P_STALE] * _larger(interval, typical), at.STALE_LEAST), 3.0 * f[at.F_GAP])
         bounded = edge if known and dt > edge else dt
-        f[at.F_DT] = typical + (bounded - typical) * _larger(1.0 / n, 0.01)
+        f[at.F_DT] = typical + (bounded - typical) * (1.0 / n if n < 100 else 0.01)
         if not known or dt <= stale:
             f[at.F_GAP] = _larger(f[at.F_GAP] * 0.999, dt)
     return bool(known and dt > edge)
@@ -113,7 +113,7 @@ def _rhythm(f: Float64, i: Int64, p: Float64, dt: float) -> bool:
 @_inner
 def _motion(f: Float64, i: Int64, t: int, v: float) -> None:
     """Runs of equal values, resolution, short-term noise."""
-    share = 1.0 / i[at.I_ROWS]
+    n = i[at.I_ROWS]
     delta = v - f[at.F_LAST]
     f[at.F_LAST] = v
     moved = 0.0
@@ -128,8 +128,8 @@ def _motion(f: Float64, i: Int64, t: int, v: float) -> None:
             f[at.F_RES] = abs(delta)
     else:
         i[at.I_RUN] += 1
-    f[at.F_MOVE] += (moved - f[at.F_MOVE]) * _larger(share, 0.001)
-    f[at.F_NOISE] += (delta * delta * 0.5 - f[at.F_NOISE]) * _larger(share, at.NOISE_GAIN)
+    f[at.F_MOVE] += (moved - f[at.F_MOVE]) * (1.0 / n if n < 1000 else 0.001)
+    f[at.F_NOISE] += (delta * delta * 0.5 - f[at.F_NOISE]) * (1.0 / n if n < 60 else at.NOISE_GAIN)
 
 
 @_inner

@@ -70,7 +70,7 @@ CODE_OWN_TIME: Final = 4
 CODE_SKIP: Final = 8
 """Not part of the live stream: not scored."""
 
-# State, int64 words.
+# State. The words that every row needs come first: four cache lines.
 I_TIME: Final = 0
 I_SEEN: Final = 1
 I_ROWS: Final = 2
@@ -79,44 +79,43 @@ I_MASK: Final = 4
 I_LATE: Final = 5
 I_RUN: Final = 6
 I_RUN_TIME: Final = 7
-I_RUN_MAX: Final = 8
-I_MOVES: Final = 9
-I_SETTLE: Final = 10
-I_SEG: Final = 11
-I_SEG_TIME: Final = 12
-I_POS: Final = 13
-I_FILL: Final = 14
+I_MOVES: Final = 8
+I_SETTLE: Final = 9
+I_POS: Final = 10
+I_FILL: Final = 11
 """Values in the ring; the next one goes to I_POS."""
-I_NEXT: Final = 15
-I_NEXT_TIME: Final = 16
-I_FIRST: Final = 17
-I_DEV: Final = 18
-I_DEV_TIME: Final = 19
-I_DOUBLES: Final = 20
-# State, float64 words.
-F_LAST: Final = 21
-F_FAST: Final = 22
-F_SLOW: Final = 23
-F_VAR: Final = 24
-F_NOISE: Final = 25
-F_DT: Final = 26
-F_GAP: Final = 27
-F_RATE: Final = 28
-F_LO: Final = 29
-F_HI: Final = 30
-F_UP: Final = 31
-F_DOWN: Final = 32
-F_MOVE: Final = 33
-F_RES: Final = 34
-F_SEGVAR: Final = 35
-F_MAX: Final = 36
-"""Five words: the largest range, rate, Hampel, EWMA and CUSUM statistic of the calibration."""
-F_EASE: Final = 41
-"""Five words: one over the limits, in the same order."""
-F_RING: Final = 46
+I_DEV: Final = 12
+F_LAST: Final = 13
+F_FAST: Final = 14
+F_SLOW: Final = 15
+F_VAR: Final = 16
+F_NOISE: Final = 17
+F_DT: Final = 18
+F_GAP: Final = 19
+F_RATE: Final = 20
+F_LO: Final = 21
+F_HI: Final = 22
+F_UP: Final = 23
+F_DOWN: Final = 24
+F_MOVE: Final = 25
+F_RES: Final = 26
+F_EASE: Final = 27
+"""Five words: one over the limits of range, rate, Hampel, EWMA and CUSUM."""
+I_RUN_MAX: Final = 32
+I_SEG: Final = 33
+I_SEG_TIME: Final = 34
+I_NEXT: Final = 35
+I_NEXT_TIME: Final = 36
+I_FIRST: Final = 37
+I_DEV_TIME: Final = 38
+I_DOUBLES: Final = 39
+I_BRIEF: Final = 40
+I_BRIEF_ROW: Final = 41
+F_SEGVAR: Final = 42
+F_MAX: Final = 43
+"""Five words: the largest statistics of the calibration, later of brief excursions; in the order of F_EASE."""
+F_RING: Final = 48
 WINDOW: Final = 61
-I_BRIEF: Final = 107
-I_BRIEF_ROW: Final = 108
 WIDTH: Final = 112
 
 # Parameters.
@@ -138,7 +137,8 @@ P_LEARN_ROWS: Final = 9
 P_LEARN_TIME: Final = 10
 P_TAU_FAST: Final = 11
 P_TAU_SLOW: Final = 12
-PARAMETERS: Final = 13
+PARAMETERS: Final = 16
+"""Three words are spare, so that a row is two cache lines."""
 
 # Phases of learning.
 FIT: Final = 0
@@ -201,9 +201,16 @@ MAD_SIGMA: Final = 1.4826
 NO_RUN: Final = -(1 << 40)
 
 
+def aligned(rows: int, width: int) -> Float64:
+    """Zeros [rows, width] that begin with a cache line: kernels touch a fifth less memory."""
+    spare = np.zeros(rows * width + 8)
+    skip = -spare.ctypes.data % 64 // 8
+    return spare[skip : skip + rows * width].reshape(rows, width)
+
+
 def new_state(tags: int) -> Int64:
     """State of `tags` tags that have seen nothing: int64 [tags, WIDTH]."""
-    state = np.zeros((tags, WIDTH), np.int64)
+    state = aligned(tags, WIDTH).view(np.int64)
     floats = state.view(np.float64)
     floats[:, F_RES] = np.inf
     return state

@@ -58,5 +58,5 @@ def warm_up() -> dict[str, float]:
     loaded = time.perf_counter()
     rows = np.zeros(1, np.int64)
     block = Block.of_rows(rows, rows, np.zeros(1), np.zeros(1, np.uint8), 1)
-    engine.score_block(block, at.new_state(1), np.zeros((1, at.PARAMETERS)))
+    engine.score_block(block, at.new_state(1), at.aligned(1, at.PARAMETERS))
     return {"detect.load": loaded - begun, "detect.first_block": time.perf_counter() - loaded}

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from analytics.kernels import layout as at
 from analytics.kernels.layout import Float64
 from edge_agent.config.agent import DetectionSection
@@ -19,7 +17,7 @@ _FLOOR = 2e-4
 
 def parameters(tags: TagTable, config: DetectionSection) -> Float64:
     """One row a tag, columns as in `analytics.kernels.layout`."""
-    out = np.zeros((len(tags), at.PARAMETERS))
+    out = at.aligned(len(tags), at.PARAMETERS)
     for row, tag in zip(out, tags, strict=True):
         _fill(row, tag)
     out[:, at.P_STALE] = config.stale_after

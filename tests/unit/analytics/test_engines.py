@@ -1,5 +1,7 @@
 """Both engines and the slow twin give the same bits: masks, scores, changes, state."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -42,7 +44,7 @@ def same(rows: list[tuple[int, int, float, int]], parameters: list[NaiveParamete
     twins = [NaiveTag(p) for p in parameters]
     states = [at.new_state(tags) for _ in ENGINES]
     edges = [0, *sorted(cut for cut in cuts if 0 < cut < len(rows)), len(rows)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         part = rows[begin:end]
         tag, time, value, code = (np.array(column) for column in zip(*part, strict=True))
         block = Block.of_rows(tag.astype(np.int32), time, value.astype(float), code.astype(np.uint8), tags)

@@ -1,6 +1,7 @@
 """The examples that ship: each is checked with the real sections, and says what it claims to say."""
 
 import re
+from pathlib import Path
 
 import pytest
 

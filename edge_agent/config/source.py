@@ -53,9 +53,11 @@ class Source:
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
 
     def place(self, line: int, column: int) -> Place:
-        """The spot with its line quoted; secrets in it are masked."""
+        """The spot with its line quoted, secrets masked; no quote where the mask would move the spot."""
         text = self.line(line)
-        return Place(self.name, line, column, masked(text) if len(text) <= MAX_EXCERPT else "")
+        quoted = masked(text) if len(text) <= MAX_EXCERPT else ""
+        before = max(column - 1, 0)
+        return Place(self.name, line, column, quoted if quoted[:before] == text[:before] else "")
 
     def place_at(self, offset: int) -> Place:
         """The spot of the character at `offset`."""

@@ -55,3 +55,9 @@ def test_lines_are_counted_as_yaml_counts_them() -> None:
     source = Source("a.yaml", "a\r\nb\rc\x85d\u2028e\n")
     assert [source.line(number) for number in range(1, 7)] == ["a", "b", "c", "d", "e", ""]
     assert (source.place_at(5).line, source.place_at(5).column) == (3, 1)
+
+
+def test_a_fault_behind_a_masked_secret_is_not_quoted_at_the_wrong_spot() -> None:
+    source = Source("agent.yaml", "site: {token: abcdefghijkl}}")
+    assert source.place(1, 28).excerpt == ""
+    assert source.place(1, 8).excerpt == "site: {token: ****}}"

@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO, cast
 
 import anyio
 import structlog
@@ -69,10 +70,27 @@ def _only_one(state: Path) -> Iterator[bool]:
             yield True
 
 
+class _Lasting:
+    """A stream that may fail (a full disk, a log daemon that died) without anyone but the reader noticing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def _set_up_log() -> None:
     """One line a fact on standard error: with time and colour for a person, bare key=value for systemd's journal."""
     for_systemd = "JOURNAL_STREAM" in os.environ
     time_stamp = [] if for_systemd else [structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    stream = cast(TextIO, _Lasting(sys.stderr))
     render = (
         structlog.processors.LogfmtRenderer(key_order=["level", "logger", "event"])
         if for_systemd or not sys.stderr.isatty()
@@ -87,9 +105,9 @@ def _set_up_log() -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(
-        level=logging.ERROR, stream=sys.stderr, format="level=%(levelname)s logger=%(name)s event=%(message)s"
+        level=logging.ERROR, stream=stream, format="level=%(levelname)s logger=%(name)s event=%(message)s"
     )

@@ -1,7 +1,8 @@
 """Which arithmetic runs: numba's machine code, or numpy with equal results where numba can't run."""
 
+import pickle
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -9,6 +10,20 @@ from analytics.kernels import layout as at
 from analytics.kernels.block import Block, Float64, Int64
 from analytics.kernels.layout import Masks
 from edge_agent.errors import DetectionError, Words
+
+_NO_KERNELS: Final = (
+    ImportError,
+    OSError,
+    RuntimeError,
+    AttributeError,
+    SystemError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    pickle.PickleError,
+)
+"""What comes of a machine that can't compile, of a cache that can't be written, and of one that holds garbage."""
 
 
 class Engine(Protocol):
@@ -26,7 +41,7 @@ def load_engine(name: str) -> tuple[Engine, DetectionError | None]:
     if name == "numba":
         try:
             from analytics.kernels import fused_numba
-        except (ImportError, OSError, RuntimeError, AttributeError, SystemError) as error:
+        except _NO_KERNELS as error:
             return load_engine("numpy")[0], _no_numba(error)
         return fused_numba, None
     from analytics.kernels import fused_numpy

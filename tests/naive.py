@@ -284,8 +284,8 @@ class NaiveTag:
             part = found[name] * (self.ease[name] * young) * (1.0 if held else weight[name])
             firing |= bit if part > 1.0 or (held and part > 0.5) else 0
             parts.append(part)
-        if found["cusum"] * self.ease["cusum"] > 3.0:
-            most = 3.0 / self.ease["cusum"]
+        if found["cusum"] * (self.ease["cusum"] * young) > 1.25:
+            most = 1.25 / (self.ease["cusum"] * young)
             self.up, self.down = min(self.up, most), min(self.down, most)
         return firing, max(parts)
 

@@ -274,8 +274,8 @@ def _judge(f: Float64, i: Int64, p: Float64, found: Statistics) -> tuple[int, fl
     bit2, part2 = _part(prior, at.HAMPEL, spike, f[at.F_EASE + 2] * ease, clear)
     bit3, part3 = _part(prior, at.EWMA, shift, f[at.F_EASE + 3] * ease, away)
     bit4, part4 = _part(prior, at.CUSUM, total, f[at.F_EASE + 4] * ease, away)
-    if total * f[at.F_EASE + 4] > at.SUM_CAP:
-        most = at.SUM_CAP / f[at.F_EASE + 4]
+    if total * (f[at.F_EASE + 4] * ease) > at.SUM_CAP:
+        most = at.SUM_CAP / (f[at.F_EASE + 4] * ease)
         f[at.F_UP] = _smaller(f[at.F_UP], most)
         f[at.F_DOWN] = _smaller(f[at.F_DOWN], most)
     worst = _larger(_larger(_larger(part0, part1), _larger(part2, part3)), part4)

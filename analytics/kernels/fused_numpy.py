@@ -219,8 +219,8 @@ def _judge(lot: Lot, found: list[Float64]) -> tuple[Int64, Float64]:
         part = found[k] * (f[:, at.F_EASE + k] * ease) * np.where(held, 1.0, weight)
         bits |= np.where((part > 1.0) | (held & (part > 0.5)), bit, 0)
         parts.append(part)
-    most = at.SUM_CAP / f[:, at.F_EASE + 4]
-    over = found[4] * f[:, at.F_EASE + 4] > at.SUM_CAP
+    most = at.SUM_CAP / (f[:, at.F_EASE + 4] * ease)
+    over = found[4] * (f[:, at.F_EASE + 4] * ease) > at.SUM_CAP
     for column in (at.F_UP, at.F_DOWN):
         f[:, column] = np.where(over, _smaller(f[:, column], most), f[:, column])
     return bits, _larger(_larger(_larger(parts[0], parts[1]), _larger(parts[2], parts[3])), parts[4])

@@ -167,7 +167,7 @@ SLACK: Final = 2.0
 """CUSUM: deviations up to this many σ don't add up."""
 WEIGHT_CAP: Final = 3.0
 """CUSUM weighs a row by the time since the last one, at most as this many usual intervals."""
-SUM_CAP: Final = 3.0
+SUM_CAP: Final = 1.25
 """CUSUM stops adding at this many times its limit, so that it comes down soon."""
 MARGIN: Final = 1.5
 YOUNG: Final = 0.35

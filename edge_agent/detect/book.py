@@ -17,7 +17,8 @@ from edge_agent.model import Event, EventClass, EventState, Severity, TagTable
 
 _DAY: Final = 24 * 3600 * 1_000_000_000
 _REPEATS: Final = 3
-"""So many process events of a tag within a day; after that only worse ones open (record rule)."""
+"""So many process events of a tag within a day; after that only ones open that are `_WORSE` times worse."""
+_WORSE: Final = 1.25
 LEARNED_ROWS: Final = 2.5
 """A deviation from what was learned lasts at least this many usual intervals before it opens an event."""
 Key = tuple[int, Group]
@@ -144,7 +145,7 @@ class Book:
         if known.group is not Group.PROCESS:
             return False
         today = [peak for start, peak in self.recent.get(known.tag, ()) if known.since - start < _DAY]
-        return len(today) >= _REPEATS and float(self.peak[known.tag]) <= max(today)
+        return len(today) >= _REPEATS and float(self.peak[known.tag]) <= _WORSE * max(today)
 
     def _over(self, known: Deviation, now: float, tick: bool) -> bool:
         if not known.ended:

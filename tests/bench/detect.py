@@ -33,14 +33,13 @@ def bench(_folder: Path | None = None) -> list[Record]:
     """One record a case, for each engine that runs here."""
     engine, _ = load_engine("numba")
     plain, _ = load_engine("numpy")
-    records = [
+    return [
         _scans("detect_fused", engine, 10_000, 100),
         _rows("detect_fused_rows", engine, 1_000, 1_000),
         _scans("detect_scan", engine, 1_000, 300),
         _scans("detect_scan_numpy", plain, 1_000, 50),
         _frames("detect_frame", 10_000, 100),
     ]
-    return records
 
 
 def _table(tags: int) -> TagTable:

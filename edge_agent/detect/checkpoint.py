@@ -133,7 +133,7 @@ def _event(item: dict[str, Any] | None) -> Event | None:
 
 
 def _read_state(path: Path) -> tuple[Int64, Float64, Float64, list[str]]:
-    with np.load(path, allow_pickle=False) as file:
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
         state, parameters, context = file["state"], file["parameters"], file["context"]
         meta = json.loads(file["meta"].tobytes())
     tags = len(meta["paths"])

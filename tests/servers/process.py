@@ -51,7 +51,7 @@ def free_port() -> int:
     So a server that is stopped for a while finds its port free when it comes back.
     """
     for _ in range(1000):
-        port = random.randint(20_000, 32_000)
+        port = random.SystemRandom().randint(20_000, 32_000)  # tests that seed `random` must not meet on one port
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -17,6 +17,7 @@ All 64-bit arithmetic is uint64: one signed operand and numba would compute in f
 
 from typing import Any
 
+import numba  # by itself and first: another thread that is just importing it is then waited for, not cut short
 import numba.extending
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # has no stubs

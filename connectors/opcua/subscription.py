@@ -208,10 +208,16 @@ class Subscription:
 
 
 def load_walk() -> Walk | None:
-    """The numba walk, compiled or from its cache (seconds the first time); None where numba is not installed."""
+    """The numba walk, compiled or from its cache (seconds the first time); None where numba is not installed or fails.
+
+    It fails where its cache has no place or the disk is full; Python then decodes the same, more slowly.
+    """
     if importlib.util.find_spec("numba") is None:
         return None
-    walk: Walk = importlib.import_module(KERNEL).walk
+    try:
+        walk: Walk = importlib.import_module(KERNEL).walk
+    except Exception:  # noqa: BLE001 - numba has no one class of errors, and the link lives without it
+        return None
     return walk
 
 

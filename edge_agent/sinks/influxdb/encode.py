@@ -69,9 +69,18 @@ class Encoder:
         return wanted and self._write_lines is None
 
     def load(self) -> None:
-        """Imports and, where the cache is cold, compiles the kernel (seconds), if this engine wants it."""
-        if self.wants_loading:
+        """Imports and, where the cache is cold, compiles the kernel (seconds), if this engine wants it.
+
+        Where that fails (no place for the cache, a full disk), `auto` goes on in Python: the same bytes, more CPU.
+        """
+        if not self.wants_loading:
+            return
+        try:
             self._write_lines = import_module("edge_agent.sinks.influxdb.kernel").write_lines
+        except Exception:
+            if self._engine != "auto":
+                raise
+            self._engine = "python"
 
     def lines(self, columns: Columns, table: LineTable, *, alone: bool = False) -> tuple[memoryview | bytes, int]:
         """The lines of these rows, and how many. With `alone` every row gets a line of its own."""

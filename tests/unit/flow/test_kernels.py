@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from connectors.opcua.subscription import KERNEL as KERNEL_OF_OPCUA
+from connectors.opcua.subscription import load_walk
 from edge_agent.cli.kernels import place_kernel_cache
+from edge_agent.sinks.influxdb.encode import Encoder
 
 KERNEL = """
 import numba
@@ -59,3 +62,45 @@ def test_a_folder_that_cannot_be_is_no_fault(tmp_path: Path, monkeypatch: pytest
     place_kernel_cache()
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "below"))
     place_kernel_cache()
+
+
+TOGETHER = """
+import sys, threading, time, importlib
+failed = []
+def load(name, wait):
+    while wait is not None and "numba" not in sys.modules:
+        time.sleep(0.0005)
+    time.sleep(wait or 0)
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        failed.append((name, error))
+kernels = [
+    ("analytics.kernels.fused_numba", None),
+    ("edge_agent.sinks.influxdb.kernel", 0.02),
+    ("connectors.opcua.kernel", 0.05),
+]
+threads = [threading.Thread(target=load, args=kernel) for kernel in kernels]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert not failed, failed
+"""
+
+
+def test_three_threads_may_load_their_kernels_at_once() -> None:
+    """Detection, a sink and a link do so in the first second; Python breaks circular imports by half modules."""
+    pytest.importorskip("numba")
+    subprocess.run([sys.executable, "-c", TOGETHER], check=True, timeout=55)
+
+
+def test_a_sink_and_a_link_live_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setitem(sys.modules, "edge_agent.sinks.influxdb.kernel", None)
+    monkeypatch.setitem(sys.modules, KERNEL_OF_OPCUA, None)
+    encoder = Encoder("auto")
+    assert encoder.wants_loading, "numba is in memory"
+    encoder.load()
+    assert not encoder.wants_loading
+    assert load_walk() is None
+    with pytest.raises(ImportError):
+        Encoder("numba").load()

@@ -69,6 +69,7 @@ def _sink(database: InfluxDB) -> dict[str, Any]:
         "org": database.org,
         "bucket": database.bucket,
         "token": {"env": "HUB_TOKEN"},
+        "encoder": "numba",
     }
 
 
@@ -113,12 +114,12 @@ def _config(link: dict[str, Any], database: InfluxDB, detection: bool) -> dict[s
 def _whole_way(name: str, folder: Path, link: dict[str, Any], database: InfluxDB, detection: bool) -> Record:
     agent = AgentProcess(folder / name, _config(link, database, detection), env={"HUB_TOKEN": database.token})
     with agent:
-        agent.until("all tags", lambda s: s["ledger"][0]["delivered"] > 3 * TAGS, 60)
+        agent.until("all tags", lambda s: s["ledger"][0]["delivered"] > 3 * TAGS, 30)
         time.sleep(3)  # connecting and learning are over: the steady state is measured
         before, cpu, began = agent.status(), agent.cpu_seconds(), time.monotonic()
         time.sleep(SECONDS)
-        after, cpu = agent.status(), agent.cpu_seconds() - cpu
-        took, rss = time.monotonic() - began, agent.rss_bytes() / 1e6
+        cpu, took, rss = agent.cpu_seconds() - cpu, time.monotonic() - began, agent.rss_bytes() / 1e6
+        after = agent.status()
     values = after["ledger"][0]["delivered"] - before["ledger"][0]["delivered"]
     row = after["ledger"][0]
     lost = sum(row["dropped"].values()) + sum(after["links"][0]["lost"].values()) + row["quarantined"]

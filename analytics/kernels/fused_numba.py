@@ -1,10 +1,13 @@
 """The pass as numba machine code: one call scores a block. Importing this module compiles it, or reads the cache.
 
-Everything is in one file because numba's cache looks only at the file of the outermost function. The arithmetic is
-`layout`'s prose; `fused_numpy` is the same, round by round. Raises ImportError where numba can't compile here.
+numba's cache looks only at the file, the byte code and the closure of the outermost function. A kernel from before an
+upgrade would read the wrong words of the state, so the closure holds a digest of all other functions and constants.
+The arithmetic is `layout`'s prose; `fused_numpy` is the same, round by round. Raises ImportError where numba can't
+compile here.
 """
 
 import math
+import zlib
 from typing import Any, Final
 
 import numpy as np
@@ -20,8 +23,13 @@ Statistics = tuple[float, float, float, float, float, float]
 """Range, rate, Hampel, EWMA, CUSUM, and the fast level's distance from known ground."""
 
 
+_digested: Final[list[Any]] = [sorted((k, v) for k, v in vars(at).items() if isinstance(v, int | float | tuple))]
+
+
 def _inner(function: Any) -> Any:
     """Compiled as part of the outermost function, which alone has a signature and a place in the cache."""
+    code = function.__code__
+    _digested.append((code.co_name, code.co_code, code.co_consts, code.co_names))
     return njit(nogil=True, error_model="numpy")(function)
 
 
@@ -419,25 +427,28 @@ def _groups(mask: int) -> int:
     return out | (4 if mask & at.PROCESS_BITS else 0)
 
 
-def _every_row(
-    tags: Int64, offsets: Int64, time: Int64, value: Float64, code: Codes,
-    floats: Float64, ints: Int64, parameters: Float64, mask: Masks, score: Float64, changed: Int64,
-) -> int:  # fmt: skip  # columns, then state, then results
-    window = np.empty(at.WINDOW)
-    changes = 0
-    for g in range(len(tags)):
-        tag = tags[g]
-        f, i, p = floats[tag], ints[tag], parameters[tag]
-        for row in range(offsets[g], offsets[g + 1]):
-            prior = i[at.I_MASK]
-            new, worst = _step(f, i, p, window, time[row], value[row], code[row])
-            i[at.I_MASK] = new
-            mask[row] = new
-            score[row] = worst
-            if new != prior and _groups(new) != _groups(prior):
-                changed[changes] = row
-                changes += 1
-    return changes
+def _with_digest(digest: int) -> Any:
+    def every_row(
+        tags: Int64, offsets: Int64, time: Int64, value: Float64, code: Codes,
+        floats: Float64, ints: Int64, parameters: Float64, mask: Masks, score: Float64, changed: Int64,
+    ) -> int:  # fmt: skip  # columns, then state, then results
+        window = np.empty(at.WINDOW)
+        changes = 0 if digest else -1  # never -1: makes the digest a part of the closure
+        for g in range(len(tags)):
+            tag = tags[g]
+            f, i, p = floats[tag], ints[tag], parameters[tag]
+            for row in range(offsets[g], offsets[g + 1]):
+                prior = i[at.I_MASK]
+                new, worst = _step(f, i, p, window, time[row], value[row], code[row])
+                i[at.I_MASK] = new
+                mask[row] = new
+                score[row] = worst
+                if new != prior and _groups(new) != _groups(prior):
+                    changed[changes] = row
+                    changes += 1
+        return changes
+
+    return every_row
 
 
 def _read_only(dtype: Any) -> Any:
@@ -449,7 +460,8 @@ _SIGNATURE: Final = int64(
     float64[:, ::1], int64[:, ::1], float64[:, ::1], uint16[::1], float64[::1], int64[::1],
 )  # fmt: skip  # columns, then state, then results
 try:
-    _compiled: Final = njit(_SIGNATURE, nogil=True, cache=True, error_model="numpy")(_every_row)
+    _digest: Final = zlib.crc32(repr(_digested).encode()) | 1 << 32
+    _compiled: Final = njit(_SIGNATURE, nogil=True, cache=True, error_model="numpy")(_with_digest(_digest))
 except NumbaError as error:
     raise ImportError(f"numba cannot compile the pass: {error}") from error
 

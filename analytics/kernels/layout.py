@@ -188,10 +188,10 @@ FLAT_MOVE: Final = 0.3
 """A tag normally moves when at least this share of its rows differ from the row before."""
 FLAT_NS: Final = 10_000_000_000
 LEAST_RANGE: Final = 7.0
-LEAST_RATE: Final = 8.0
+LEAST_RATE: Final = 10.0
 LEAST_HAMPEL: Final = 8.0
 LEAST_EWMA: Final = 5.0
-LEAST_CUSUM: Final = 60.0
+LEAST_CUSUM: Final = 80.0
 LEAST: Final = (LEAST_RANGE, LEAST_RATE, LEAST_HAMPEL, LEAST_EWMA, LEAST_CUSUM)
 CAP: Final = 1e6
 """No statistic is told beyond this."""

@@ -1,5 +1,6 @@
 """Detection: the stage itself. Frames in, events out, a checkpoint so that a restart changes nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,7 @@ class Detection:
         self._explained = np.zeros(len(tags), np.int64)
         self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, tags)
         self._written = self._clock.monotonic()
+        self._refused = False
         if self._checkpoint is not None:
             self._restore(self._checkpoint)
 
@@ -90,11 +92,11 @@ class Detection:
         return self._ended(now, tick=True)
 
     def save(self) -> None:
-        """Writes the checkpoint; raises DetectionError where the disk refuses (the state in memory is not touched)."""
-        if self._checkpoint is None:
-            return
-        self._checkpoint.save_state(self._state, self._parameters, self._context.memory)
-        self._save_book()
+        """Writes the checkpoint. Where the disk refuses, `notices` says so and detection goes on."""
+        if self._checkpoint is not None:
+            stored = self._checkpoint
+            self._write(lambda: stored.save_state(self._state, self._parameters, self._context.memory))
+            self._save_book(stored)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -151,18 +153,22 @@ class Detection:
     def _ended(self, now: float, *, tick: bool) -> list[Event]:
         events = self._book.review(now, tick=tick)
         if self._book.changed and self._checkpoint is not None and now - self._written >= 1.0:
-            self._written = now
-            try:
-                self._save_book()
-            except DetectionError as error:  # the events are known all the same
-                self.notices.append(error)
+            self._save_book(self._checkpoint)
         return events
 
-    def _save_book(self) -> None:
-        if self._checkpoint is not None:
-            self._checkpoint.save_book(self._book)
-            self._book.changed = False
-            self._written = self._clock.monotonic()
+    def _save_book(self, stored: Checkpoint) -> None:
+        self._book.changed = not self._write(lambda: stored.save_book(self._book))
+        self._written = self._clock.monotonic()
+
+    def _write(self, write: Callable[[], None]) -> bool:
+        try:
+            write()
+        except DetectionError as refused:  # the events are known all the same
+            self.notices += [] if self._refused else [refused]
+            self._refused = True
+            return False
+        self._refused = False
+        return True
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.notices += checkpoint.load_state(self._state, self._parameters, self._context.memory)

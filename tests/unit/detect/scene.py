@@ -6,7 +6,7 @@ import numpy as np
 
 from edge_agent.config.agent import DetectionSection
 from edge_agent.detect import Detection
-from edge_agent.model import Event, Flag, Frame, Label, Machine, Role, Status, Tag, TagTable
+from edge_agent.model import Event, Flag, Frame, Label, Machine, Status, Tag, TagTable
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -59,7 +59,7 @@ class Scene:
         return found
 
     def put(self, values, *, dt: float = 1.0, tick: bool = True) -> list[Event]:
-        """One row of each tag (a dict by name, or a list), `dt` seconds later. A Status is a bad row; None is no row."""
+        """One row of each tag (a dict by name, or a list) after `dt` seconds. A Status is a bad row; None is no row."""
         self.clock.time += round(dt * SECOND)
         named = values if isinstance(values, dict) else {t.name: v for t, v in zip(self.tags, values, strict=True)}
         numbers = {tag.name: number for number, tag in enumerate(self.tags)}

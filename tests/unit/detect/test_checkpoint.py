@@ -158,13 +158,21 @@ def test_words_that_would_break_the_kernels_are_not_believed(tmp_path):
     assert scene.detection._state[0, at.I_POS] == 0
 
 
-def test_a_disk_that_refuses_is_a_detection_error(tmp_path):
+def test_a_disk_that_refuses_is_said_once_and_stops_nothing(tmp_path):
     blocked = tmp_path / "file"
-    blocked.write_text("not a folder")
     scene = Scene(pv(), checkpoint=blocked / "detection")
+    blocked.write_text("not a folder")
     scene.run(noise(10))
-    with pytest.raises(DetectionError, match="write checkpoint"):
-        scene.detection.save()
+    for _ in range(5):
+        scene.put([Status.BAD])
+    assert len(scene.events) == 1
+    scene.detection.save()
+    (notice,) = scene.detection.notices
+    assert "write checkpoint" in str(notice)
+    blocked.unlink()
+    scene.detection.save()
+    assert len(scene.detection.notices) == 1
+    assert sorted(path.name for path in blocked.iterdir()) == ["detection.json", "detection.npz"]
 
 
 def test_no_new_files_stay_behind(tmp_path):

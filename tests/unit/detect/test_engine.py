@@ -1,5 +1,6 @@
 """numba where it runs, numpy where it doesn't, and neither before it is needed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,16 @@ from tests.unit.detect.scene import Scene, pv
 ROOT = Path(__file__).parents[3]
 
 
-def python(code: str) -> str:
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=True, cwd=ROOT)
+def python(code: str, **environment: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    )
     return ran.stdout.strip()
 
 
@@ -73,3 +82,17 @@ def test_warm_up_tells_the_seconds():
 def test_the_engine_that_runs_is_told():
     assert Scene(pv()).detection.engine == "numba"
     assert Scene(pv(), engine="numpy").detection.engine == "numpy"
+
+
+def test_cached_kernels_of_another_layout_are_never_used():
+    """The cache's key holds every constant and every function: numba itself looks at one file only."""
+    code = """
+from analytics.kernels import layout
+layout.LEAST_CUSUM = layout.LEAST_CUSUM + {more}
+from analytics.kernels import fused_numba
+print(fused_numba._digest, fused_numba._compiled.__closure__[0].cell_contents)
+"""
+    same, again, other = (python(code.format(more=more), NUMBA_DISABLE_JIT="1").split() for more in (0, 0.0, 1))
+    assert same == again
+    assert same[0] == same[1]
+    assert same != other

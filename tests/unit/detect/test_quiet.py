@@ -55,7 +55,9 @@ def test_normal_signals_make_no_events(seed):
         scene.clock.time = START + (begin + 10) * SECOND
         times = np.repeat(START + np.arange(begin + 1, begin + 11) * SECOND, len(columns))
         scene.frame(Frame.of_floats(tags, times, values[begin : begin + 10].ravel()), tick=True)
-    opened = [f"{e.path} {e.detector} {(e.start - START) // SECOND}" for e in scene.events if e.state is EventState.OPEN]
+    opened = [
+        f"{e.path} {e.detector} {(e.start - START) // SECOND}" for e in scene.events if e.state is EventState.OPEN
+    ]
     assert opened == []
     learning, ready = scene.detection.learning()
     assert (learning, ready) == (1, len(columns) - 1)  # what never moves is never learned
@@ -102,8 +104,9 @@ def frames(model: Model, tags: TagTable, hours: float, faults: dict[float, str])
         tag, time, value = (list(column) for column in zip(*rows, strict=True))
         bad = np.array([v is None for v in value])
         floats = np.array([0.0 if v is None else float(v) for v in value])
-        yield round(model.time * SECOND), Frame.of_floats(
-            tag, time, floats, status=np.where(bad, 0x808C_0000, 0), kind=Kind.FLOAT64
+        yield (
+            round(model.time * SECOND),
+            Frame.of_floats(tag, time, floats, status=np.where(bad, 0x808C_0000, 0), kind=Kind.FLOAT64),
         )
 
 

@@ -1,0 +1,116 @@
+"""The hub refuses, talks nonsense, or does not answer: nothing is lost, one clear message, and all arrives later."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real import relay
+from tests.real.relay import Relay
+from tests.real.rig import (
+    all_good,
+    balanced,
+    collected,
+    config,
+    delivered,
+    finish,
+    hub,
+    log,
+    meters,
+    more_delivered,
+    start,
+    stored,
+)
+from tests.servers.databases import InfluxDB
+
+
+def everything_arrived(influxdb: InfluxDB, row: dict[str, Any]) -> None:
+    """Each value that the ledger calls delivered is in the database, once."""
+    assert row["waiting"] == 0
+    assert row["dropped"] == {}
+    assert sum(len(stored(influxdb, f"meters_{k}")) for k in range(4)) == row["delivered"]
+
+
+@pytest.mark.parametrize("token", ["not-this-hub's-token", ""], ids=["wrong", "empty"])
+def test_the_token_is_put_right_while_it_runs(tmp_path: Path, mbserver: Any, influxdb: InfluxDB, token: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(token)
+    sections = config([meters(mbserver().port)], [hub(influxdb, token={"file": str(file)})])
+    agent = start(tmp_path, sections)
+    refused = agent.until("the hub's word", lambda s: s["ledger"][0]["error"] and collected(20)(s))
+    row = refused["ledger"][0]
+    assert row["state"] == "retrying"
+    assert row["error"]["code"] == "EA-203"
+    assert "token" in row["error"]["en"]
+    assert "토큰" in row["error"]["ko"]
+    assert row["delivered"] == 0
+    assert row["quarantined"] == 0
+    assert balanced(row)
+    file.write_text(influxdb.token + "\n")
+    agent.until("deliveries", more_delivered(refused))
+    assert len(log(agent, "sink_down")) == 1, "said once"
+    everything_arrived(influxdb, finish(agent))
+    assert len(log(agent, "agent_started")) == 1
+    assert not re.search(re.escape(influxdb.token), "\n".join(log(agent))), "no secret in the log"
+
+
+def test_a_hub_that_misbehaves_gets_everything_later(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
+    codes = {
+        relay.GARBAGE: {"EA-205", "EA-201"},
+        relay.RESET: {"EA-201"},
+        relay.STALL: {"EA-202"},
+        relay.HALF: {"EA-205", "EA-201"},
+        relay.LOGIN_PAGE: {"EA-205"},
+        relay.BUSY: {"EA-204"},
+    }
+    with Relay(influxdb.port) as line:
+        there = hub(influxdb, url=f"http://127.0.0.1:{line.port}", timeout="500ms")
+        agent = start(tmp_path, config([meters(mbserver().port)], [there]), HUB_TOKEN=influxdb.token)
+        agent.until("deliveries", delivered(8))
+        for mode, expected in codes.items():
+            line.mode = mode
+            told = agent.until(mode, lambda s, e=expected: (s["ledger"][0]["error"] or {}).get("code") in e)
+            assert told["ledger"][0]["state"] == "retrying", mode
+            assert balanced(told["ledger"][0]), mode
+            assert told["ledger"][0]["quarantined"] == 0, mode
+            line.mode = relay.PASS
+            agent.until(f"deliveries after {mode}", more_delivered(told))
+        after = agent.until("values", all_good())
+        assert after["ledger"][0]["error"] is None
+        everything_arrived(influxdb, finish(agent))
+    assert not log(agent, "sink_failed"), "each is an error in the agent's own words"
+
+
+def test_a_stop_does_not_wait_for_a_hub_that_stalls(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
+    """What could not be sent is there after the next start."""
+    with Relay(influxdb.port) as line:
+        there = hub(influxdb, url=f"http://127.0.0.1:{line.port}", timeout="20s")
+        agent = start(tmp_path, config([meters(mbserver().port)], [there]), HUB_TOKEN=influxdb.token)
+        first = agent.until("deliveries", delivered(8))
+        line.mode = relay.STALL
+        waits = first["ledger"][0]["collected"] + 40
+        agent.until("values that wait", collected(waits))
+        row = finish(agent)
+        assert row["waiting"] > 0
+        line.mode = relay.PASS
+        agent.start()
+        agent.until("deliveries", more_delivered({"ledger": [row]}))
+        everything_arrived(influxdb, finish(agent))
+
+
+def test_the_bucket_is_made_while_it_runs(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
+    sections = config([meters(mbserver().port)], [hub(influxdb, bucket="forgotten")])
+    agent = start(tmp_path, sections, HUB_TOKEN=influxdb.token)
+    refused = agent.until("the hub's word", lambda s: s["ledger"][0]["error"])
+    assert refused["ledger"][0]["error"]["code"] == "EA-203"
+    assert "bucket" in refused["ledger"][0]["error"]["en"]
+    orgs = json.loads(influxdb.call("GET", "/api/v2/orgs"))["orgs"]
+    made = {"orgID": orgs[0]["id"], "name": "forgotten", "retentionRules": []}
+    influxdb.call("POST", "/api/v2/buckets", body=json.dumps(made).encode())
+    influxdb.bucket = "forgotten"
+    agent.until("deliveries", more_delivered(refused))
+    everything_arrived(influxdb, finish(agent))

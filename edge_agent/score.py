@@ -37,18 +37,20 @@ class Scoring:
         self._waiting = 0
         self._some = anyio.Event()
         self._closing = anyio.Event()
-        self._failed = False
+        self._failure: DetectionError | None = None
         self._backoff = Backoff(1.0, 300.0)
-        self._told: set[str] = set()
         self.detection: Detection | None = None
-        self.error: DetectionError | None = None
-        """What is wrong with detection now: it failed and waits to begin again, or its checkpoint can't be written."""
         self.skipped = 0
         """Values that were not scored: they came faster than that, or while detection had failed."""
 
+    @property
+    def error(self) -> DetectionError | None:
+        """What is wrong with detection now: it failed and waits to begin again, or its checkpoint can't be written."""
+        return self._failure or (self.detection.refused if self.detection is not None else None)
+
     def offer(self, frame: Frame) -> None:
         """Queues a frame for scoring, or counts it as skipped; never waits."""
-        if self._failed or (self._waiting + len(frame) > self._limit and self._waiting):
+        if self._failure or (self._waiting + len(frame) > self._limit and self._waiting):
             self.skipped += len(frame)
             return
         self._frames.append(frame)
@@ -68,21 +70,19 @@ class Scoring:
             except Exception as error:  # noqa: BLE001 - detection's supervisor: its fault must not stop collection
                 _log.exception("detection_failed")
                 self._give_up(error)
-            if not self._failed:
+            else:
                 return
             with anyio.move_on_after(self._backoff.next()):
                 await self._closing.wait()
                 return
-            self._failed = False
 
     def _give_up(self, error: Exception) -> None:
-        self._failed, self.detection = True, None
-        self.error = error if isinstance(error, DetectionError) else _unexpected(error)
+        self.detection, self._failure = None, error if isinstance(error, DetectionError) else _unexpected(error)
         self.skipped += sum(len(frame) for frame in self._take())
 
     async def _run(self) -> None:
         detection = await anyio.to_thread.run_sync(self._make)
-        self.detection, self.error = detection, None
+        self.detection, self._failure = detection, None
         _log.info("detection_ready", engine=detection.engine)
         saved = ticked = self._clock.monotonic()
         while not self._closing.is_set() or self._frames:
@@ -97,31 +97,17 @@ class Scoring:
             if events:
                 self._say(events)
             if now - saved >= self._save_every:
-                await self._save(detection)
+                await anyio.to_thread.run_sync(detection.save)
                 saved = now
                 self._backoff.reset()
-        await self._save(detection)
-
-    async def _save(self, detection: "Detection") -> None:
-        """Where the disk refuses, detection goes on with what it has in memory."""
-        try:
-            await anyio.to_thread.run_sync(detection.save)
-        except DetectionError as error:
-            self._trouble(error)
-        else:
-            self.error = None
+        await anyio.to_thread.run_sync(detection.save)
+        self._tell(detection)
 
     def _tell(self, detection: "Detection") -> None:
+        """What detection survived."""
         notices, detection.notices = detection.notices, []
         for notice in notices:
-            self._trouble(notice)
-
-    def _trouble(self, error: DetectionError) -> None:
-        """Said once each."""
-        self.error = error
-        if str(error) not in self._told:
-            self._told.add(str(error))
-            _log.warning("detection_impaired", error=str(error))
+            _log.warning("detection_impaired", error=str(notice))
 
     def _take(self) -> list[Frame]:
         frames = list(self._frames)

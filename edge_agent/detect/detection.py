@@ -46,7 +46,8 @@ class Detection:
         self._explained = np.zeros(len(tags), np.int64)
         self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, tags)
         self._written = self._clock.monotonic()
-        self._refused = False
+        self.refused: DetectionError | None = None
+        """Why the checkpoint could not be written the last time; None where it could."""
         if self._checkpoint is not None:
             self._restore(self._checkpoint)
 
@@ -164,10 +165,10 @@ class Detection:
         try:
             write()
         except DetectionError as refused:  # the events are known all the same
-            self.notices += [] if self._refused else [refused]
-            self._refused = True
+            self.notices += [] if self.refused else [refused]
+            self.refused = refused
             return False
-        self._refused = False
+        self.refused = None
         return True
 
     def _restore(self, checkpoint: Checkpoint) -> None:

@@ -97,7 +97,7 @@ def modbus_link(source: MbServer) -> dict[str, Any]:
         "connector": "modbus",
         "host": "127.0.0.1",
         "port": source.port,
-        "devices": [{"unit": 1, "window": 4, "tags": tags}],
+        "devices": [{"unit": 1, "window": 4, "interval": "100ms", "tags": tags}],
     }
 
 
@@ -114,7 +114,7 @@ def _config(link: dict[str, Any], database: InfluxDB, detection: bool) -> dict[s
 def _whole_way(name: str, folder: Path, link: dict[str, Any], database: InfluxDB, detection: bool) -> Record:
     agent = AgentProcess(folder / name, _config(link, database, detection), env={"HUB_TOKEN": database.token})
     with agent:
-        agent.until("all tags", lambda s: s["ledger"][0]["delivered"] > 3 * TAGS, 30)
+        agent.until("all tags", lambda s: s["ledger"][0]["delivered"] > 3 * TAGS, 60)
         time.sleep(3)  # connecting and learning are over: the steady state is measured
         before, cpu, began = agent.status(), agent.cpu_seconds(), time.monotonic()
         time.sleep(SECONDS)

@@ -131,6 +131,7 @@ class Agent:
         report, view = self.journal.report, self.journal.view
         facts = {
             "torn_bytes": report.torn_bytes,
+            "torn_rows": report.torn_rows,
             "damaged": len(report.damaged),
             "set_aside": list(report.set_aside),
             "missing_rows": report.missing_rows,

@@ -29,7 +29,8 @@ def gap_events(report: OpenReport, site: str, now: int) -> list[Event]:
             evidence={
                 "seconds": seconds,
                 "torn_bytes": float(report.torn_bytes),
-                "damaged": float(len(report.damaged)),
+                "torn_rows": float(report.torn_rows),
+                "damaged": float(len(report.damaged) + len(report.set_aside)),
             },
         )
     ]
@@ -38,7 +39,7 @@ def gap_events(report: OpenReport, site: str, now: int) -> list[Event]:
 def _cause(report: OpenReport) -> tuple[str, str]:
     if report.moved_aside:
         return "저장 기록을 열 수 없어 따로 옮겼습니다", "the journal could not be opened and was moved aside"
-    if report.damaged:
+    if report.damaged or report.set_aside:
         return "저장 기록 일부가 손상되어 따로 보관했습니다", "part of the journal was damaged and set aside"
     if report.clean:
         return "정상적으로 멈춘 뒤 다시 시작", "stopped in order and started again"

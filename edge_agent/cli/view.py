@@ -39,10 +39,12 @@ def render(snapshot: Snapshot, language: str, width: int, height: int | None = N
     """The whole view in `language` ('ko' or 'en') for a terminal of `width` columns."""
     words = WORDS[language]
     head = [_title(snapshot, words), _links(snapshot, language, width)]
-    errors = [line for line in (_error(link, language) for link in snapshot["links"]) if line is not None]
-    foot = [_ledger_row(row, language) for row in snapshot["ledger"]]
-    foot += [line for line in (_error(row, language, "sink") for row in snapshot["ledger"]) if line is not None]
+    errors = _errors({link["name"]: link for link in snapshot["links"]}, language, cut=height is not None)
+    foot = [_ledger_row(row, language, cut=height is not None) for row in snapshot["ledger"]]
     foot.append(_journal(snapshot, words))
+    others = {words["detection"]: snapshot["detection"], words["journal"]: snapshot["journal"]}
+    others |= {words["journal"] if row["sink"] == "journal" else row["sink"]: row for row in snapshot["ledger"]}
+    foot += _errors(others, language, cut=height is not None)
     fixed = 1 + ceil(len(snapshot["links"]) / _columns(width)) + len(errors) + len(foot)
     events_room, tags_room = _share(snapshot, fixed, height)
     return Group(
@@ -111,11 +113,18 @@ def _link(link: Snapshot, language: str) -> Text:
     )
 
 
-def _error(item: Snapshot, language: str, name: str = "name") -> Text | None:
-    error = item.get("error")
-    if not error:
-        return None
-    return Text(f"  ! {item[name]}: {error[language]}", style="red", overflow="ellipsis", no_wrap=True)
+def _errors(items: Mapping[str, Snapshot], language: str, *, cut: bool) -> list[Text]:
+    """What is wrong with each, by its name. Without `cut` to the last word: the cure stands at the end."""
+    return [
+        Text(
+            f"  ! {name}: {item['error'][language]}",
+            style="red",
+            overflow="ellipsis" if cut else "fold",
+            no_wrap=cut,
+        )
+        for name, item in items.items()
+        if item.get("error")
+    ]
 
 
 def _machines(snapshot: Snapshot, language: str, width: int, room: int | None) -> list[RenderableType]:
@@ -258,7 +267,7 @@ def _event(event: Snapshot, language: str) -> Text:
     )
 
 
-def _ledger_row(row: Snapshot, language: str) -> Text:
+def _ledger_row(row: Snapshot, language: str, *, cut: bool) -> Text:
     words = WORDS[language]
     dropped = sum(row["dropped"].values())
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(row["dropped"].items()))
@@ -272,8 +281,8 @@ def _ledger_row(row: Snapshot, language: str) -> Text:
         f" {row['collected']:,} = {words['delivered']} {row['delivered']:,} + {words['waiting']} {row['waiting']:,}",
         f" + {words['quarantined']} {row['quarantined']:,} + {words['dropped']} {dropped:,}",
         f" ({reasons})" if reasons else "",
-        overflow="ellipsis",
-        no_wrap=True,
+        overflow="ellipsis" if cut else "fold",
+        no_wrap=cut,
     )
 
 

@@ -121,6 +121,16 @@ def test_status_says_it_in_both_languages(tmp_path: Path, mbserver: Any) -> None
     finish(agent)
 
 
+def test_status_shows_each_fault_with_its_cure(tmp_path: Path) -> None:
+    """On a narrow terminal too: what to do stands at the end of the line."""
+    agent = start(tmp_path, config([meters(free_port())]))
+    error = agent.until("its word", lambda s: s["links"][0]["error"])["links"][0]["error"]
+    for lang, language in (("ko_KR.UTF-8", "ko"), ("C.UTF-8", "en")):
+        view = run_command(agent, "status", str(agent.config), LANG=lang, COLUMNS="60").stdout
+        assert "".join(error[language].split()) in "".join(view.split())
+    finish(agent)
+
+
 @pytest.mark.parametrize(
     ("lang", "words"), [("ko_KR.UTF-8", "응답하지 않습니다"), ("C", "no agent answers")], ids=["ko", "en"]
 )

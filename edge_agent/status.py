@@ -8,6 +8,7 @@ import math
 import os
 import resource
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -253,9 +254,23 @@ class StatusServer:
             return
         async with listener:
             try:
-                await listener.serve(self._answer)
+                await self._serve(listener)
             finally:
-                self._path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self._path.unlink(missing_ok=True)
+
+    async def _serve(self, listener: anyio.abc.SocketListener) -> None:
+        refused = False
+        async with anyio.create_task_group() as answering:
+            while True:
+                try:
+                    answering.start_soon(self._answer, await listener.accept())
+                    refused = False
+                except anyio.BrokenResourceError as error:  # no descriptor is free: whoever asks has to wait
+                    if not refused:
+                        _log.warning("status_unavailable", path=str(self._path), error=str(error.__cause__))
+                    refused = True
+                    await anyio.sleep(1.0)
 
     async def _answer(self, stream: anyio.abc.SocketStream) -> None:
         async with stream:
@@ -264,3 +279,5 @@ class StatusServer:
                     await stream.send(as_json(snapshot(self._agent)))
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     return
+                except Exception:  # noqa: BLE001 - whoever asks how the agent is must never be what ends it
+                    _log.exception("status_failed")

@@ -22,7 +22,7 @@ from edge_agent.registry import Sections
 
 
 def run_daemon(path: Path) -> int:
-    """Runs until SIGTERM or SIGINT; gives the exit code (0 stopped in order, 75 busy). Raises ConfigError."""
+    """Runs until SIGTERM, SIGINT or SIGHUP; gives the exit code (0 stopped in order, 75 busy). Raises ConfigError."""
     place_kernel_cache()
     _set_up_log()
     loaded = load(path, Sections())
@@ -30,7 +30,11 @@ def run_daemon(path: Path) -> int:
         if not alone:
             structlog.get_logger("agent").error("already_running", state=str(loaded.config.runtime.state))
             return EXIT_BUSY
-        anyio.run(_run, loaded)
+        try:
+            anyio.run(_run, loaded)
+        except Exception:
+            structlog.get_logger("agent").exception("agent_failed")
+            raise
     return 0
 
 
@@ -47,7 +51,10 @@ async def _run(loaded: Loaded) -> None:
 
 
 async def _stop_on_signal(stop: anyio.Event) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    wanted = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
+        wanted.append(signal.SIGHUP)
+    with anyio.open_signal_receiver(*wanted) as signals:
         async for _ in signals:
             stop.set()
 

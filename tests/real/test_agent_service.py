@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -11,10 +12,25 @@ from typing import Any
 
 import pytest
 
-from tests.real.rig import all_good, balanced, config, delivered, finish, hub, log, meters, run_command, start, stored
+from edge_agent.cli.ask import ask
+from edge_agent.errors import NotConnected
+from tests.real.rig import (
+    all_good,
+    balanced,
+    collected,
+    config,
+    delivered,
+    finish,
+    hub,
+    log,
+    meters,
+    run_command,
+    start,
+    stored,
+)
 from tests.servers.agent import AgentProcess
 from tests.servers.databases import InfluxDB
-from tests.servers.process import free_port
+from tests.servers.process import free_port, poll
 
 
 @pytest.fixture
@@ -168,4 +184,40 @@ def test_odd_numbers_make_no_odd_json(tmp_path: Path, mbserver: Any) -> None:
     first, second = snapshot["machines"][0]["tags"]
     assert first["quality"] == "good"
     assert second["quality"] == "bad"
+    finish(agent)
+
+
+def test_a_terminal_that_goes_stops_it_in_order(tmp_path: Path, mbserver: Any) -> None:
+    agent = start(tmp_path, config([meters(mbserver().port)]))
+    agent.until("values", all_good())
+    finish(agent, signal.SIGHUP)
+
+
+def test_under_nohup_it_outlives_its_terminal(tmp_path: Path, mbserver: Any) -> None:
+    agent = AgentProcess(tmp_path / "agent", config([meters(mbserver().port)]))
+    agent.command = ["nohup", *agent.command]
+    agent.start()
+    before = agent.until("values", all_good())
+    agent.signal(signal.SIGHUP)
+    agent.until("more values", collected(before["ledger"][0]["collected"] + 20))
+    finish(agent)
+
+
+def test_asking_never_ends_it(tmp_path: Path, mbserver: Any) -> None:
+    """No descriptor is free for those who ask, and some hang up before the answer: it collects all the same."""
+    agent = start(tmp_path, config([meters(mbserver().port)]))
+    agent.until("values", all_good())
+    limits = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
+    lowest_free = next(n for n in range(1000) if not Path(f"/proc/{agent.pid}/fd/{n}").exists())
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+    with pytest.raises(NotConnected):
+        ask(agent.socket, 1.0)
+    poll("its word", lambda: log(agent, "status_unavailable"))
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, limits)
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX) as hasty:
+            hasty.connect(str(agent.socket))
+    there = agent.until("an answer", all_good())
+    agent.until("more values", collected(there["ledger"][0]["collected"] + 8))
+    assert not log(agent, "status_failed")
     finish(agent)

@@ -181,6 +181,30 @@ def feeds(systemd: socket.socket) -> int:
     return count
 
 
+def test_the_hub_is_away_for_too_long(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
+    """More values wait than the journal may hold: the oldest go, are counted, and the hub hears of it."""
+    influxdb.stop()
+    sections = config(
+        [meters(mbserver(period_ms=20).port, 40, interval="20ms")],
+        [hub(influxdb)],
+        journal=SMALL | {"max_bytes": "64KiB"},
+    )
+    agent = start(tmp_path, sections, HUB_TOKEN=influxdb.token)
+    away = agent.until("retention", lambda s: s["ledger"][0]["dropped"].get("retention", 0) > 1000)
+    assert balanced(away["ledger"][0])
+    assert away["journal"]["bytes"] <= 64 * 1024
+    influxdb.start()
+    agent.until("deliveries", more_delivered(away, 100))
+    row = finish(agent)
+    assert (row["waiting"], set(row["dropped"])) == (0, {"retention"})
+    assert sum(len(stored(influxdb, f"meters_{k}")) for k in range(40)) == row["delivered"]
+    assert any("journal was full" in str(one) or "저널이 가득" in str(one) for one in events(influxdb))
+
+
+def events(influxdb: InfluxDB) -> list[dict[str, Any]]:
+    return influxdb.query_influxql("SELECT * FROM event")
+
+
 def test_the_disk_is_full_when_it_is_killed(tmp_path: Path, mbserver: Any) -> None:
     """A kill in the middle of trouble: what was accepted before is there, whole."""
     journal = tmp_path / "journal"

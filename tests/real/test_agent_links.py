@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,21 @@ from tests.real.rig import (
     balanced,
     collected,
     config,
+    delivered,
     descriptors,
     finish,
+    hub,
     link,
     log,
     meters,
+    more_delivered,
     plc,
     start,
     tags,
     threads,
 )
 from tests.servers.agent import AgentProcess
+from tests.servers.databases import InfluxDB
 from tests.servers.sources import PASSWORD, USER
 
 
@@ -87,8 +92,9 @@ def test_a_wrong_password_is_said_and_can_be_put_right(
     assert link(later, "plc")["reconnects"] == first, "a refusal is not repeated every second: accounts get locked"
     assert [tag["quality"] for tag in tags(later, "plc")] == ["bad"]
     assert len(log(agent, "link_down")) == 1
-    password.write_text(PASSWORD)
-    agent.until("the right password", all_good())
+    if make == "uafast":
+        password.write_text(PASSWORD)
+        agent.until("the right password", all_good())
     finish(agent)
 
 
@@ -132,3 +138,41 @@ def test_links_that_break_again_and_again_leave_nothing_behind(tmp_path: Path, m
 def break_all(agent: AgentProcess, line: Relay, bus: Relay, turn: int) -> None:
     line.mode = bus.mode = "pass"
     agent.until(f"return {turn}", lambda s: all(one["reconnects"] >= turn for one in s["links"]) and all_good()(s), 40)
+
+
+def test_it_stops_while_nobody_answers(tmp_path: Path, mbserver: Any, uafast: Any, influxdb: InfluxDB) -> None:
+    """Every server is there and silent (as a host that hangs): the stop is in order, and soon."""
+    source, server = uafast(n=2, period_ms=100), mbserver()
+    nodes = {f"plc_{k}": source.node_id(k) for k in range(2)}
+    sections = config([meters(server.port), plc(source.url, nodes)], [hub(influxdb, timeout="30s")])
+    agent = start(tmp_path, sections, HUB_TOKEN=influxdb.token)
+    agent.until("deliveries", lambda s: all_good()(s) and delivered(20)(s))
+    hanging = [source.process, server.process, influxdb.process]
+    for one in hanging:
+        one.signal(signal.SIGSTOP)
+    try:
+        before = time.monotonic()
+        row = finish(agent)
+        assert time.monotonic() - before < 15, "systemd waits 30 s, then it kills"
+    finally:
+        for one in hanging:
+            one.signal(signal.SIGCONT)
+    assert row["delivered"] >= 20
+    agent.start()
+    agent.until("deliveries", more_delivered({"ledger": [row]}))
+    finish(agent)
+
+
+def test_a_host_that_hangs_is_noticed(tmp_path: Path, mbserver: Any, uafast: Any) -> None:
+    """The sockets stay open and nothing comes: within seconds no old value looks fresh, and later all is well."""
+    source, server = uafast(n=2, period_ms=100), mbserver()
+    nodes = {f"plc_{k}": source.node_id(k) for k in range(2)}
+    agent = start(tmp_path, config([meters(server.port), plc(source.url, nodes, timeout="2s")]))
+    agent.until("values", all_good())
+    for one in (source.process, server.process):
+        one.signal(signal.SIGSTOP)
+    agent.until("bad tags", lambda s: all(tag["quality"] == "bad" for tag in tags(s)), 30)
+    for one in (source.process, server.process):
+        one.signal(signal.SIGCONT)
+    agent.until("good tags", all_good(), 40)
+    finish(agent)

@@ -50,12 +50,16 @@ class LinkOutlet:
         self._health, self._inbox, self._clock = health, inbox, clock
         self.last = clock.monotonic()
         self.began = self.last
+        self.waits = False
+        """The link gave a frame and the agent's queue is full: it is we who are silent."""
 
     async def put(self, frame: Frame) -> None:
         """See `api.Outlet`."""
         self.alive()
         self._health.values += len(frame)
+        self.waits = True
         await self._inbox.put(frame)
+        self.waits = False
         self.last = self._clock.monotonic()
 
     def alive(self) -> None:
@@ -122,7 +126,7 @@ class LinkSupervisor:
         while True:
             await anyio.sleep(0.5)
             silent = self._clock.monotonic() - outlet.last
-            if self._connector and silent > self._connector.silence and not self._inbox.values:
+            if self._connector and silent > self._connector.silence and not outlet.waits:
                 reason.append(_silent(self.health.name, silent))
                 scope.cancel()
 

@@ -1,0 +1,112 @@
+"""The store stage over a real journal that can't be written: in order, bounded, counted, and found again."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from edge_agent.api import Answer
+from edge_agent.clock import SystemClock
+from edge_agent.inbox import Inbox
+from edge_agent.journal import Journal
+from edge_agent.live import Live
+from edge_agent.model import Frame
+from edge_agent.store import News, Store
+from tests.unit.journal.material import TABLE, section
+
+pytestmark = pytest.mark.anyio
+LIMIT = 1000
+
+
+def frame(*values: float) -> Frame:
+    return Frame.of_floats([int(value) % 8 for value in values], 1, values)
+
+
+@asynccontextmanager
+async def stage(path: Path) -> AsyncIterator[tuple[Store, Inbox, Journal]]:
+    inbox, clock = Inbox(LIMIT), SystemClock()
+    journal = Journal.open(path, TABLE, section(), clock)
+    store = Store(inbox, Live(TABLE), None, journal, News(), clock, LIMIT)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(store.run)
+        with anyio.fail_after(30):
+            yield store, inbox, journal
+        inbox.close()
+    journal.close()
+
+
+def content(journal: Journal) -> list[float]:
+    cursor, values = journal.cursor("judge"), []
+    while (batch := cursor.read(100_000)) is not None:
+        values += batch.frame.floats().tolist()
+        cursor.advance(batch, Answer())
+    return values
+
+
+async def put(inbox: Inbox, values: range) -> None:
+    for value in values:
+        await inbox.put(frame(float(value)))
+
+
+async def test_what_waits_for_the_journal_comes_in_order(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    async with stage(tmp_path / "state" / "journal") as (store, inbox, journal):
+        await put(inbox, range(600))
+        while store.door.pending < 600:
+            await anyio.sleep(0.01)
+        assert not journal.writable
+        (tmp_path / "state").unlink()
+        await put(inbox, range(600, 700))
+        while store.door.accepted < 700:
+            await store.accept(Frame.empty(), [])
+            await anyio.sleep(0.05)
+        assert content(journal) == [float(value) for value in range(700)]
+        assert (store.door.pending, store.door.given_up) == (0, 0)
+
+
+async def test_beyond_the_limit_the_oldest_go_and_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    async with stage(tmp_path / "state" / "journal") as (store, inbox, journal):
+        for start in range(0, 3000, 100):
+            await inbox.put(frame(*map(float, range(start, start + 100))))
+            while inbox.values:
+                await anyio.sleep(0.001)
+        while store.door.all < 3000:
+            await anyio.sleep(0.01)
+        assert store.door.pending <= LIMIT
+        assert journal.view.lost == {"journal_unavailable": store.door.given_up}
+        (tmp_path / "state").unlink()
+        while store.door.pending:
+            await store.accept(Frame.empty(), [])
+            await anyio.sleep(0.05)
+        kept = content(journal)
+        assert kept == [float(value) for value in range(3000 - len(kept), 3000)]
+        assert len(kept) + store.door.given_up == 3000
+        assert journal.ledger("judge").balanced
+
+
+async def test_many_small_frames_do_not_pile_up(tmp_path: Path) -> None:
+    """A day of single values while the card is read-only must not take a gigabyte."""
+    (tmp_path / "state").write_text("in the way")
+    async with stage(tmp_path / "state" / "journal") as (store, inbox, _):
+        for value in range(300):
+            await inbox.put(frame(float(value)))
+            while inbox.values:
+                await anyio.lowlevel.checkpoint()
+        while store.door.pending < 300:
+            await anyio.sleep(0.01)
+        assert len(store._pending) <= 3
+
+
+async def test_at_the_stop_what_the_journal_never_took_is_given_up(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    async with stage(tmp_path / "state" / "journal") as (store, inbox, journal):
+        await inbox.put(frame(1, 2, 3))
+        while store.door.pending < 3:
+            await anyio.sleep(0.01)
+        await store.close()
+        assert (store.door.pending, store.door.given_up) == (0, 3)
+        assert journal.view.lost == {"journal_unavailable": 3}

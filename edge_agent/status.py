@@ -3,10 +3,12 @@
 The object's form is part of the contract with the view and with scripts; `version` counts its changes.
 """
 
+import errno
 import json
 import math
 import os
 import resource
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -247,7 +249,7 @@ class StatusServer:
         """Serves until cancelled; without a socket the agent collects all the same, and says so."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.unlink(missing_ok=True)
+            _remove_if_dead(self._path)
             listener = await anyio.create_unix_listener(self._path, mode=0o660)
         except OSError as error:
             _log.error("status_unavailable", path=str(self._path), error=str(error))
@@ -281,3 +283,15 @@ class StatusServer:
                     return
                 except Exception:  # noqa: BLE001 - whoever asks how the agent is must never be what ends it
                     _log.exception("status_failed")
+
+
+def _remove_if_dead(path: Path) -> None:
+    """Takes away what a killed agent left; raises OSError where another agent answers, or something else stands."""
+    with socket.socket(socket.AF_UNIX) as visitor:
+        visitor.settimeout(1.0)
+        try:
+            visitor.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            path.unlink(missing_ok=True)
+        else:
+            raise FileExistsError(errno.EADDRINUSE, "another agent answers on this socket", str(path))

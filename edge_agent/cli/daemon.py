@@ -23,6 +23,7 @@ from edge_agent.registry import Sections
 
 def run_daemon(path: Path) -> int:
     """Runs until SIGTERM, SIGINT or SIGHUP; gives the exit code (0 stopped in order, 75 busy). Raises ConfigError."""
+    _open_standard_streams()
     place_kernel_cache()
     _set_up_log()
     loaded = load(path, Sections())
@@ -75,6 +76,17 @@ def _only_one(state: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+def _open_standard_streams() -> None:
+    """Where whoever started us closed them: else the next file opened gets such a number, and what is printed to it."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 class _Lasting:

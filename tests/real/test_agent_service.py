@@ -221,3 +221,56 @@ def test_asking_never_ends_it(tmp_path: Path, mbserver: Any) -> None:
     agent.until("more values", collected(there["ledger"][0]["collected"] + 8))
     assert not log(agent, "status_failed")
     finish(agent)
+
+
+def test_closed_standard_streams_are_no_files_of_ours(tmp_path: Path, mbserver: Any) -> None:
+    """As some old starters leave them. Nothing may take the numbers 0 to 2, least of all the journal."""
+    agent = AgentProcess(tmp_path / "agent", config([meters(mbserver().port)]))
+    agent.command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *agent.command]
+    agent.start()
+    agent.until("values", all_good())
+    for number in range(3):
+        assert str(Path(f"/proc/{agent.pid}/fd/{number}").readlink()) == "/dev/null"
+    agent.signal(signal.SIGTERM)
+    assert agent.wait(20) == 0
+
+
+def test_two_agents_do_not_share_a_socket(tmp_path: Path, mbserver: Any) -> None:
+    """A configuration copied with its absolute socket: the first keeps it, the second collects and says so."""
+    link, shared = meters(mbserver().port), {"socket": str(tmp_path / "s")}
+    first = AgentProcess(tmp_path / "first", config([link], runtime=shared))
+    first.socket = tmp_path / "s"
+    first.start()
+    second = AgentProcess(tmp_path / "second", config([link], runtime=shared))
+    second.spawn()
+    poll("its word", lambda: log(second, "status_unavailable") and log(second, "link_up"))
+    assert "another agent answers" in log(second, "status_unavailable")[0]
+    assert first.status()["pid"] == first.pid
+    assert finish(second)["collected"] > 0
+    assert first.status()["pid"] == first.pid, "nor does the second take it away when it goes"
+    finish(first)
+
+
+def test_status_of_an_agent_that_hangs_ends_with_69(tmp_path: Path, mbserver: Any) -> None:
+    agent = start(tmp_path, config([meters(mbserver().port)]))
+    agent.signal(signal.SIGSTOP)
+    done = run_command(agent, "status", str(agent.socket), LANG="C")
+    agent.signal(signal.SIGCONT)
+    assert done.returncode == 69
+    assert "no agent answers (timed out)" in done.stdout
+    finish(agent)
+
+
+@pytest.mark.parametrize("what", ["missing", "a folder", "not a text"])
+def test_no_configuration_ends_with_78(tmp_path: Path, what: str) -> None:
+    agent = AgentProcess(tmp_path / "agent", config([meters(1)]))
+    agent.config.unlink()
+    if what == "a folder":
+        agent.config.mkdir()
+    elif what == "not a text":
+        agent.config.write_bytes(bytes(range(256)))
+    done = run_command(agent, "run", str(agent.config), LANG="ko_KR.UTF-8")
+    assert done.returncode == 78, done
+    assert "agent.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert any("가" <= letter <= "힣" for letter in done.stderr)

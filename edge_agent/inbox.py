@@ -43,8 +43,8 @@ class Inbox:
         self._events += events
         self._some.set()
 
-    async def take(self, wait: float) -> tuple[Frame, list[Event]]:
-        """Everything that waits, joined to one frame in order; empty after `wait` seconds without anything."""
+    async def take(self, wait: float) -> tuple[list[Frame], list[Event]]:
+        """Everything that waits, in order; empty after `wait` seconds without anything."""
         if not self._frames and not self._events and not self.closed:
             with anyio.move_on_after(wait):
                 await self._some.wait()
@@ -54,7 +54,7 @@ class Inbox:
         self._room.set()
         if not self.closed:
             self._some = anyio.Event()
-        return Frame.concat(frames), events
+        return frames, events
 
     def close(self) -> None:
         """No more will be put: `take` no longer waits."""

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
@@ -17,6 +17,7 @@ from edge_agent.model import Event, Frame
 if TYPE_CHECKING:
     from edge_agent.detect import Detection
 
+SMALL_ROWS: Final = 1000
 _log = structlog.get_logger("detection")
 
 
@@ -117,7 +118,7 @@ class Scoring:
 
     def _score(self, detection: "Detection", frames: list[Frame], tick: bool) -> list[Event]:
         events: list[Event] = []
-        for frame in frames:
+        for frame in _joined(frames):
             events += detection.score(frame)
         return events + detection.tick() if tick else events
 
@@ -125,6 +126,11 @@ class Scoring:
         for event in events:
             _log.info("event", id=event.id, path=event.path, detector=event.detector, state=event.state.value)
         self._inbox.put_events(events)
+
+
+def _joined(frames: list[Frame]) -> list[Frame]:
+    """Small frames as one, for a call costs more than their rows; large ones as they are, each tag once as a rule."""
+    return [Frame.concat(frames)] if frames and sum(map(len, frames)) <= SMALL_ROWS else frames
 
 
 def _unexpected(error: Exception) -> DetectionError:

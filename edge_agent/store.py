@@ -79,14 +79,14 @@ class Store:
     async def run(self) -> None:
         """Runs until the inbox is closed and empty."""
         while not self._inbox.closed or self._inbox.values:
-            frame, events = await self._inbox.take(IDLE_S)
+            frames, events = await self._inbox.take(IDLE_S)
             self.progress = self._clock.monotonic()
-            if len(frame):
+            for frame in frames:
                 self._live.update(frame)
                 if self._scoring is not None:
                     self._scoring.offer(frame)
             self._live.note(events)
-            await self.accept(frame, events)
+            await self.accept(Frame.concat(frames), events)
 
     async def accept(self, frame: Frame, events: list[Event]) -> None:
         """Gives rows and events to the journal, behind those that wait."""

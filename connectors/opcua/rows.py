@@ -27,6 +27,30 @@ class Rows:
     ticks: npt.NDArray[np.int64]
     texts: list[str] = field(default_factory=list)
 
+    def scans(self) -> "list[Rows]":
+        """The rows in parts in which no item comes twice, where an item's rows follow each other (as most servers
+        send what they queued): first each item's first row, then the second ones … Any other order stays one part.
+        """
+        again = self.handle[1:] == self.handle[:-1]
+        if not again.any():
+            return [self]
+        starts = np.flatnonzero(np.concatenate(([True], ~again)))
+        heads = self.handle[starts]
+        if not (heads[1:] > heads[:-1]).all() and int(np.bincount(heads).max()) > 1:
+            return [self]
+        depth = np.arange(len(self.handle)) - np.repeat(starts, np.diff(starts, append=len(self.handle)))
+        return [self._part(np.flatnonzero(depth == place)) for place in range(int(depth.max()) + 1)]
+
+    def _part(self, which: npt.NDArray[np.intp]) -> "Rows":
+        return Rows(
+            self.handle[which],
+            self.kind[which],
+            self.bits[which],
+            self.status[which],
+            self.ticks[which],
+            list(self.texts),
+        )
+
     @classmethod
     def empty(cls, n: int) -> "Rows":
         """Room for n rows; the caller fills it."""

@@ -151,12 +151,13 @@ class Subscription:
         rows, fast = decode(raw, part, self._walk)
         if not fast:
             self._slow_rows += len(rows.handle)
-        frame = self._maker.make(rows, raw, received)
-        over = int(overflowed(frame.status).sum())
-        if over:
-            self._outlet.lost("overflow", over)
-        if len(frame):
-            await self._outlet.put(frame)
+        for scan in rows.scans():
+            frame = self._maker.make(scan, raw, received)
+            over = int(overflowed(frame.status).sum())
+            if over:
+                self._outlet.lost("overflow", over)
+            if len(frame):
+                await self._outlet.put(frame)
 
     def _end(self, status: int) -> None:
         name = str(ua.StatusCode(ua.UInt32(status)).name)

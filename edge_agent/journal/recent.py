@@ -8,7 +8,7 @@ from typing import Final
 from edge_agent.journal.chunk import Chunk
 
 MAX_CHUNKS: Final = 1024
-MAX_ROWS: Final = 400_000
+MAX_ROWS: Final = 150_000
 
 
 class Recent:

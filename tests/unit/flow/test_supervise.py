@@ -42,8 +42,8 @@ async def watch(scripts: list[Callable[[Outlet], Awaitable[None]]], until: Calla
             while not until(health):
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
-    frame, _ = await inbox.take(0)
-    return health, frame
+    frames, _ = await inbox.take(0)
+    return health, Frame.concat(frames)
 
 
 async def absent(outlet: Outlet) -> None:

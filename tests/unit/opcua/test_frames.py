@@ -155,3 +155,16 @@ def test_texts():
 
 def test_an_empty_notification_is_an_empty_frame():
     assert len(maker().make(rows([], []), b"", NOW)) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 4)), max_size=12))
+def test_scans_hold_every_row_once_and_keep_each_items_order(runs: list[tuple[int, int]]) -> None:
+    handles = [handle for handle, count in runs for _ in range(count)]
+    whole = rows(handles, [NOW + i for i in range(len(handles))])
+    parts = whole.scans()
+    assert sorted(t for part in parts for t in part.ticks.tolist()) == whole.ticks.tolist()
+    for handle in set(handles):
+        order = [t for part in parts for t in part.ticks[part.handle == handle].tolist()]
+        assert order == whole.ticks[whole.handle == handle].tolist()
+    if len({handle for handle, _ in runs}) == len(runs):
+        assert all(len(set(part.handle.tolist())) == len(part.handle) for part in parts)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from llvmlite import ir
 from numba import float64, int64, njit, types, uint8, uint16
-from numba.core import cgutils
+from numba.core import cgutils as untyped_cgutils
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
@@ -22,6 +22,7 @@ from analytics.kernels.block import Block, Codes, Float64, Int64
 from analytics.kernels.layout import Masks
 
 NAME: Final = "numba"
+cgutils: Final[Any] = untyped_cgutils  # numba's code generation has no types
 Statistics = tuple[float, float, float, float, float, float]
 """Range, rate, Hampel, EWMA, CUSUM, and the fast level's distance from known ground."""
 
@@ -39,8 +40,7 @@ HOT_WORDS: Final = 48
 LINE_WORDS: Final = 8
 
 
-@intrinsic
-def _prefetch(typing: Any, table: Any, row: Any, word: Any) -> Any:
+def _ask_for_line(typing: Any, table: Any, row: Any, word: Any) -> Any:
     """Asks for the cache line of `table[row, word]`; changes nothing that can be seen."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -54,6 +54,9 @@ def _prefetch(typing: Any, table: Any, row: Any, word: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(table, types.intp, types.intp), generate
+
+
+_prefetch: Final[Any] = intrinsic(_ask_for_line)  # called from compiled code, with one argument less
 
 
 def _inner(function: Any) -> Any:

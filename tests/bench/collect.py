@@ -98,7 +98,6 @@ async def ours(connector: Any, meter: FrameMeter) -> None:
 
 def opcua(url: str, tags: int, seconds: float) -> None:
     from connectors.opcua.client import OpcUaConnector
-
     from connectors.opcua.config import OpcUaLink
 
     link = OpcUaLink.model_validate(
@@ -118,7 +117,6 @@ def opcua(url: str, tags: int, seconds: float) -> None:
 
 def modbus(url: str, tags: int, seconds: float, window: int) -> None:
     from connectors.modbus.client import ModbusConnector
-
     from connectors.modbus.config import ModbusLink
 
     where = urlsplit(url)

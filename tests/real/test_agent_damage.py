@@ -188,8 +188,11 @@ def test_everything_is_garbage(base: Base, tmp_path: Path) -> None:
     assert not log(agent, "detection_failed")
 
 
-@pytest.mark.parametrize("name", ["detection.npz", "detection.json"])
-@pytest.mark.parametrize("content", [b"", random.Random(2).randbytes(3000), None], ids=["empty", "garbage", "folder"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("detection.npz", random.Random(2).randbytes(3000)), ("detection.json", b""), ("detection.npz", None)],
+    ids=["garbage", "empty", "folder"],
+)
 def test_a_damaged_checkpoint(base: Base, tmp_path: Path, name: str, content: bytes | None) -> None:
     """Detection learns anew and says so."""
     state = tmp_path / "agent" / "state"

@@ -35,7 +35,10 @@ def everything_arrived(influxdb: InfluxDB, row: dict[str, Any]) -> None:
     assert sum(len(stored(influxdb, f"meters_{k}")) for k in range(4)) == row["delivered"]
 
 
-@pytest.mark.parametrize("token", ["not-this-hub's-token", ""], ids=["wrong", "empty"])
+@pytest.mark.parametrize(
+    "token",
+    [pytest.param("not-this-hub's-token", id="wrong"), pytest.param("", id="empty", marks=pytest.mark.long)],
+)
 def test_the_token_is_put_right_while_it_runs(tmp_path: Path, mbserver: Any, influxdb: InfluxDB, token: str) -> None:
     file = tmp_path / "token"
     file.write_text(token)
@@ -85,23 +88,7 @@ def test_a_hub_that_misbehaves_gets_everything_later(tmp_path: Path, mbserver: A
     assert not log(agent, "sink_failed"), "each is an error in the agent's own words"
 
 
-def test_a_stop_does_not_wait_for_a_hub_that_stalls(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
-    """What could not be sent is there after the next start."""
-    with Relay(influxdb.port) as line:
-        there = hub(influxdb, url=f"http://127.0.0.1:{line.port}", timeout="20s")
-        agent = start(tmp_path, config([meters(mbserver().port)], [there]), HUB_TOKEN=influxdb.token)
-        first = agent.until("deliveries", delivered(8))
-        line.mode = relay.STALL
-        waits = first["ledger"][0]["collected"] + 40
-        agent.until("values that wait", collected(waits))
-        row = finish(agent)
-        assert row["waiting"] > 0
-        line.mode = relay.PASS
-        agent.start()
-        agent.until("deliveries", more_delivered({"ledger": [row]}))
-        everything_arrived(influxdb, finish(agent))
-
-
+@pytest.mark.long
 def test_the_bucket_is_made_while_it_runs(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
     sections = config([meters(mbserver().port)], [hub(influxdb, bucket="forgotten")])
     agent = start(tmp_path, sections, HUB_TOKEN=influxdb.token)

@@ -70,7 +70,7 @@ def refused(snapshot: Snapshot) -> bool:
     return error is not None and error["code"] == "EA-203"
 
 
-@pytest.mark.parametrize("make", ["uafast", "node_opcua"])
+@pytest.mark.parametrize("make", ["uafast", pytest.param("node_opcua", marks=pytest.mark.long)])
 def test_a_wrong_password_is_said_and_can_be_put_right(
     tmp_path: Path, mbserver: Any, make: str, request: pytest.FixtureRequest
 ) -> None:
@@ -99,7 +99,7 @@ def test_a_wrong_password_is_said_and_can_be_put_right(
 
 
 def settled(agent: AgentProcess) -> None:
-    agent.until("the start to be over", lambda s: s["detection"]["engine"] != "starting" and s["uptime_s"] > 3)
+    agent.until("the start to be over", lambda s: s["detection"]["engine"] != "starting" and s["uptime_s"] > 2)
 
 
 def test_nothing_happens_at_no_cost(tmp_path: Path, mbserver: Any, uafast: Any) -> None:

@@ -251,6 +251,7 @@ def test_two_agents_do_not_share_a_socket(tmp_path: Path, mbserver: Any) -> None
     finish(first)
 
 
+@pytest.mark.long
 def test_status_of_an_agent_that_hangs_ends_with_69(tmp_path: Path, mbserver: Any) -> None:
     agent = start(tmp_path, config([meters(mbserver().port)]))
     agent.signal(signal.SIGSTOP)

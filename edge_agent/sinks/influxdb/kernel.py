@@ -20,7 +20,7 @@ from typing import Any
 import numba  # by itself and first: another thread that is just importing it is then waited for, not cut short
 import numba.extending
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]  # has no stubs
+from llvmlite import ir
 from numba import types
 
 from edge_agent.model.frame import Kind

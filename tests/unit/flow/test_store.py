@@ -1,5 +1,7 @@
 """The store stage over a real journal that can't be written: in order, bounded, counted, and found again."""
 
+import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -110,3 +112,27 @@ async def test_at_the_stop_what_the_journal_never_took_is_given_up(tmp_path: Pat
         await store.close()
         assert (store.door.pending, store.door.given_up) == (0, 3)
         assert journal.view.lost == {"journal_unavailable": 3}
+
+
+async def test_the_stage_makes_no_progress_while_the_disk_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the watchdog looks at stands still, though the event loop goes on."""
+    async with stage(tmp_path / "journal") as (store, inbox, _):
+        hangs, really = threading.Event(), os.pwrite
+
+        def pwrite(fd: int, data: bytes, at: int) -> int:
+            hangs.wait(20)
+            return really(fd, data, at)
+
+        monkeypatch.setattr(os, "pwrite", pwrite)
+        await inbox.put(frame(1))
+        while not store.door.pending:
+            await anyio.sleep(0.01)
+        stood = store.progress
+        await anyio.sleep(1.5)
+        assert store.progress == stood
+        hangs.set()
+        while store.progress == stood:
+            await anyio.sleep(0.01)
+        assert store.door.accepted == 1

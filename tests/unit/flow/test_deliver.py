@@ -1,0 +1,138 @@
+"""One delivery over a real journal and sinks that misbehave: nothing is passed over, and a stop is a stop."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from edge_agent.api import Answer, Batch, NotConnected, Overloaded, Refusal, Words
+from edge_agent.clock import SystemClock
+from edge_agent.config.base import SinkSection
+from edge_agent.deliver import Delivery
+from edge_agent.journal import Journal
+from edge_agent.model import Frame
+from edge_agent.store import News
+from tests.unit.journal.material import TABLE, section
+
+pytestmark = pytest.mark.anyio
+NOTHING = Words("", "")
+NOBODY = NotConnected("write", "hub", Words("없음", "nobody"), NOTHING)
+BUSY = Overloaded("write", "hub", Words("바쁨", "busy"), NOTHING, retry_after=0.01)
+
+
+class Scripted:
+    """Answers each batch as the next of its answers says: an answer, an error to raise, or "hang"."""
+
+    def __init__(self, *answers: Answer | Exception | str) -> None:
+        self._answers = list(answers)
+        self.taken: list[list[float]] = []
+        self.closed = False
+
+    async def write(self, batch: Batch) -> Answer:
+        answer = self._answers.pop(0) if self._answers else Answer()
+        if answer == "hang":
+            await anyio.sleep_forever()
+        if isinstance(answer, Exception):
+            raise answer
+        self.taken.append(batch.frame.floats().tolist())
+        assert isinstance(answer, Answer)
+        return answer
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def append(journal: Journal, *values: float) -> None:
+    journal.append(Frame.of_floats([0] * len(values), range(1, len(values) + 1), values))
+
+
+@asynccontextmanager
+async def delivering(path: Path, sink: Scripted, **settings: object) -> AsyncIterator[tuple[Delivery, Journal, News]]:
+    clock, news = SystemClock(), News()
+    journal = Journal.open(path, TABLE, section(), clock)
+    one = SinkSection.model_validate({"name": "hub", "sink": "scripted"} | settings)
+    delivery = Delivery(one, sink, journal.cursor("hub"), news, clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        with anyio.fail_after(30):
+            yield delivery, journal, news
+        tasks.cancel_scope.cancel()
+    journal.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await anyio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [NOBODY, BUSY, ZeroDivisionError("a defect"), Answer(dropped={"more than there are": 99})],
+    ids=["absent", "busy", "defective", "miscounting"],
+)
+async def test_what_was_not_delivered_is_delivered_again(tmp_path: Path, trouble: Answer | Exception) -> None:
+    sink = Scripted(trouble, trouble)
+    async with delivering(tmp_path, sink) as (delivery, journal, _):
+        append(journal, 1, 2, 3)
+        await until(lambda: delivery.health.state == "retrying")
+        assert delivery.health.error is not None
+        await until(lambda: delivery.health.state == "ok")
+        assert delivery.health.error is None
+        assert sink.taken[-1] == [1, 2, 3]
+        assert journal.ledger("hub").delivered == 3
+        assert journal.ledger("hub").balanced
+
+
+async def test_refused_rows_are_set_aside_and_the_rest_goes_on(tmp_path: Path) -> None:
+    sink = Scripted(Answer(refused=[Refusal([1], "not this one")], dropped={"superseded": 1}))
+    async with delivering(tmp_path, sink) as (_, journal, news):
+        append(journal, 1, 2, 3)
+        append(journal, 4)
+        news.ring()
+        await until(lambda: journal.ledger("hub").waiting == 0)
+        ledger = journal.ledger("hub")
+        assert (ledger.delivered, ledger.quarantined, ledger.dropped) == (2, 1, {"superseded": 1})
+
+
+async def test_draining_ends_once_all_is_delivered(tmp_path: Path) -> None:
+    sink = Scripted()
+    async with delivering(tmp_path, sink, max_batch_rows=2, spacing="10s") as (delivery, journal, _):
+        append(journal, *range(9))
+        delivery.drain()
+        await until(lambda: journal.ledger("hub").waiting == 0)
+        await delivery.close()
+    assert sum(map(len, sink.taken)) == 9
+    assert sink.closed
+
+
+async def test_draining_gives_up_at_a_hub_that_is_away(tmp_path: Path) -> None:
+    sink = Scripted(*[NOBODY] * 1000)
+    clock, news = SystemClock(), News()
+    journal = Journal.open(tmp_path, TABLE, section(), clock)
+    append(journal, 1)
+    one = SinkSection(name="hub", sink="scripted")
+    delivery = Delivery(one, sink, journal.cursor("hub"), news, clock)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(delivery.run)
+            await until(lambda: delivery.health.state == "retrying")
+            delivery.drain()
+    assert journal.ledger("hub").waiting == 1
+    journal.close()
+
+
+async def test_spacing_keeps_writes_apart(tmp_path: Path) -> None:
+    """For a metered line: what comes meanwhile goes with the next write."""
+    sink = Scripted()
+    async with delivering(tmp_path, sink, spacing="500ms") as (_, journal, news):
+        append(journal, 0)
+        news.ring()
+        await until(lambda: sink.taken)
+        for value in range(1, 10):
+            append(journal, value)
+            news.ring()
+            await anyio.sleep(0.01)
+        await until(lambda: len(sink.taken) == 2)
+        assert sink.taken == [[0], [*map(float, range(1, 10))]]

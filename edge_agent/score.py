@@ -38,6 +38,7 @@ class Scoring:
         self._waiting = 0
         self._some = anyio.Event()
         self._closing = anyio.Event()
+        self._loading = anyio.CancelScope()
         self._failure: DetectionError | None = None
         self._backoff = Backoff(1.0, 300.0)
         self.detection: Detection | None = None
@@ -59,8 +60,9 @@ class Scoring:
         self._some.set()
 
     def close(self) -> None:
-        """Score what waits, save, and return from `run`."""
+        """Score what waits, save, and return from `run`. Kernels that are still being compiled are not waited for."""
         self._closing.set()
+        self._loading.cancel()
         self._some.set()
 
     async def run(self) -> None:
@@ -82,7 +84,10 @@ class Scoring:
         self.skipped += sum(len(frame) for frame in self._take())
 
     async def _run(self) -> None:
-        detection = await anyio.to_thread.run_sync(self._make)
+        with anyio.CancelScope() as self._loading:
+            detection = await anyio.to_thread.run_sync(self._make, abandon_on_cancel=True)
+        if self._loading.cancelled_caught:
+            return
         self.detection, self._failure = detection, None
         _log.info("detection_ready", engine=detection.engine)
         saved = ticked = self._clock.monotonic()

@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,7 +38,19 @@ def run_daemon(path: Path) -> int:
         except Exception:
             structlog.get_logger("agent").exception("agent_failed")
             raise
+    _leave_threads(1.0)
     return 0
+
+
+def _leave_threads(patience: float) -> None:
+    """All is stored and closed: a thread that has not ended after `patience` seconds (a compiler) is not waited for."""
+    end = time.monotonic() + patience
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
+    for thread in others:
+        thread.join(max(0.0, end - time.monotonic()))
+    if any(thread.is_alive() for thread in others):
+        sys.stderr.flush()
+        os._exit(0)
 
 
 async def _run(loaded: Loaded) -> None:

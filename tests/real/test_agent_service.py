@@ -251,6 +251,16 @@ def test_two_agents_do_not_share_a_socket(tmp_path: Path, mbserver: Any) -> None
     finish(first)
 
 
+def test_a_stop_does_not_wait_for_the_compiler(tmp_path: Path, mbserver: Any) -> None:
+    """On a small machine the kernels of a first start take a minute, and systemd waits half of that."""
+    sections = config([meters(mbserver().port)], detection={"engine": "numba"})
+    agent = start(tmp_path, sections, NUMBA_CACHE_DIR=str(tmp_path / "cold"))
+    there = agent.until("values", all_good())
+    assert there["detection"]["engine"] == "starting"
+    finish(agent)
+    assert not log(agent, "detection_ready")
+
+
 @pytest.mark.long
 def test_status_of_an_agent_that_hangs_ends_with_69(tmp_path: Path, mbserver: Any) -> None:
     agent = start(tmp_path, config([meters(mbserver().port)]))

@@ -1,5 +1,6 @@
 """Scoring is detection's supervisor: a detector's fault, a damaged checkpoint, a full disk; collection goes on."""
 
+import threading
 from collections.abc import Callable
 
 import anyio
@@ -80,15 +81,37 @@ async def test_a_defect_ends_scoring_for_a_while_only() -> None:
 
 
 async def test_detection_that_cannot_begin_does_not_keep_the_agent_from_stopping() -> None:
+    tries: list[int] = []
+
     def make() -> Scripted:
-        raise MemoryError
+        tries.append(1)
+        raise MemoryError("no memory")
+
+    scoring = Scoring(make, Inbox(100), SystemClock(), 100, 300)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(scoring.run)
+            await until(lambda: len(tries) == 2 and scoring.error)
+            assert "no memory" in str(scoring.error)
+            scoring.close()
+
+
+async def test_a_stop_does_not_wait_for_the_compiler() -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def make() -> Scripted:
+        begun.set()
+        end.wait(20)
+        return Scripted()
 
     scoring = Scoring(make, Inbox(100), SystemClock(), 100, 300)
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(scoring.run)
-            await until(lambda: scoring.error)
+            await until(begun.is_set)
             scoring.close()
+    end.set()
+    assert scoring.detection is None
 
 
 async def test_a_full_disk_does_not_end_detection() -> None:

@@ -35,7 +35,7 @@ from tests.servers.agent import AgentProcess
 from tests.servers.databases import InfluxDB
 from tests.servers.process import free_port
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 HOUR_NS = 3_600_000_000_000
 
 
@@ -138,7 +138,7 @@ def remount(folder: Path, how: str) -> None:
 
 def faketime(clock: Path) -> dict[str, str]:
     """The environment of a process whose wall clock (alone) says what the file `clock` says."""
-    if not FAKETIME.exists():
+    if FAKETIME is None:
         require_service("libfaketime", "apt-get install libfaketime")
     return {
         "LD_PRELOAD": str(FAKETIME),

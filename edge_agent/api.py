@@ -52,6 +52,7 @@ from edge_agent.errors import (
     TimedOut,
     Unsupported,
     Words,
+    kernel_faults,
 )
 from edge_agent.model import (
     Event,
@@ -180,5 +181,6 @@ __all__ = [
     "Words",
     "is_bad",
     "is_good",
+    "kernel_faults",
     "overflowed",
 ]

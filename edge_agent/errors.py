@@ -16,6 +16,7 @@ Korean and in English, and carries a stable `code` (EA-…) that a person can se
 where the vendor's library is called (`client.py`) and nowhere else.
 """
 
+import sys
 from dataclasses import dataclass
 
 
@@ -112,6 +113,16 @@ class Unsupported(EdgeAgentError):
     retryable = False
 
 
+def kernel_faults() -> tuple[type[Exception], ...]:
+    """What loading a numba kernel can raise: no numba, no place for its cache, a full disk, a torn cache, no compiler.
+
+    For `except kernel_faults():`, which asks only once something was raised.
+    """
+    numba = sys.modules.get("numba.core.errors")
+    own: tuple[type[Exception], ...] = () if numba is None else (numba.NumbaError,)
+    return (ImportError, OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError, *own)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault in a configuration file. `line` and `column` count from 1; 0 where the whole file is meant.
@@ -159,4 +170,5 @@ __all__ = [
     "TimedOut",
     "Unsupported",
     "Words",
+    "kernel_faults",
 ]

@@ -22,6 +22,7 @@ from edge_agent import __version__
 from edge_agent.errors import EdgeAgentError
 from edge_agent.model import Event, Label
 from edge_agent.model.status import quality_of, status_name
+from edge_agent.socketname import short_name
 from edge_agent.supervise import LinkHealth
 
 if TYPE_CHECKING:
@@ -250,7 +251,8 @@ class StatusServer:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             _remove_if_dead(self._path)
-            listener = await anyio.create_unix_listener(self._path, mode=0o660)
+            with short_name(self._path) as name:
+                listener = await anyio.create_unix_listener(name, mode=0o660)
         except OSError as error:
             _log.error("status_unavailable", path=str(self._path), error=str(error))
             return
@@ -281,7 +283,8 @@ class StatusServer:
                     await stream.send(as_json(snapshot(self._agent)))
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     return
-                except Exception:  # noqa: BLE001 - whoever asks how the agent is must never be what ends it
+                except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
+                    # whoever asks how the agent is must never be what ends it
                     _log.exception("status_failed")
 
 
@@ -290,7 +293,8 @@ def _remove_if_dead(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as visitor:
         visitor.settimeout(1.0)
         try:
-            visitor.connect(str(path))
+            with short_name(path) as name:
+                visitor.connect(name)
         except (FileNotFoundError, ConnectionRefusedError):
             path.unlink(missing_ok=True)
         else:

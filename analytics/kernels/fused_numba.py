@@ -11,18 +11,15 @@ import zlib
 from typing import Any, Final
 
 import numpy as np
-from llvmlite import ir
 from numba import float64, int64, njit, types, uint8, uint16
-from numba.core import cgutils as untyped_cgutils
 from numba.core.errors import NumbaError
-from numba.extending import intrinsic
 
 from analytics.kernels import layout as at
 from analytics.kernels.block import Block, Codes, Float64, Int64
 from analytics.kernels.layout import Masks
+from analytics.kernels.prefetch import prefetch
 
 NAME: Final = "numba"
-cgutils: Final[Any] = untyped_cgutils  # numba's code generation has no types
 Statistics = tuple[float, float, float, float, float, float]
 """Range, rate, Hampel, EWMA, CUSUM, and the fast level's distance from known ground."""
 
@@ -38,25 +35,6 @@ NEAR: Final = 3
 HOT_WORDS: Final = 48
 """Words of a tag's state, from the first, that most rows use."""
 LINE_WORDS: Final = 8
-
-
-def _ask_for_line(typing: Any, table: Any, row: Any, word: Any) -> Any:
-    """Asks for the cache line of `table[row, word]`; changes nothing that can be seen."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = cgutils.get_item_pointer(context, builder, signature.args[0], array, arguments[1:], wraparound=False)
-        address = builder.bitcast(place, ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(ask, [address, number(1), number(3), number(1)])  # to write, keep close, data
-        return context.get_dummy_value()
-
-    return types.void(table, types.intp, types.intp), generate
-
-
-_prefetch: Final[Any] = intrinsic(_ask_for_line)  # called from compiled code, with one argument less
 
 
 def _inner(function: Any) -> Any:
@@ -472,11 +450,11 @@ def _with_digest(digest: int) -> Any:
             if g + AHEAD < len(tags):
                 coming = tags[g + AHEAD]
                 for word in range(0, HOT_WORDS, LINE_WORDS):
-                    _prefetch(ints, coming, word)
-                _prefetch(parameters, coming, 0)
-                _prefetch(parameters, coming, LINE_WORDS)
+                    prefetch(ints, coming, word)
+                prefetch(parameters, coming, 0)
+                prefetch(parameters, coming, LINE_WORDS)
                 near = tags[g + NEAR]
-                _prefetch(ints, near, at.F_RING + ints[near, at.I_POS])
+                prefetch(ints, near, at.F_RING + ints[near, at.I_POS])
             f, i, p = floats[tag], ints[tag], parameters[tag]
             for row in range(offsets[g], offsets[g + 1]):
                 prior = i[at.I_MASK]

@@ -25,7 +25,7 @@ from connectors.opcua.plan import Plan
 from connectors.opcua.sequence import Sequence
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.wire import DATA_CHANGE, STATUS_CHANGE, Message, Part, split_publish, split_republish, status_of
-from edge_agent.api import Clock, Frame, NotConnected, Outlet, Words, overflowed
+from edge_agent.api import Clock, Frame, NotConnected, Outlet, Words, kernel_faults, overflowed
 
 PUBLISHERS: Final = 4
 """Three requests stay at the server while the fourth one's response is worked on."""
@@ -217,7 +217,7 @@ def load_walk() -> Walk | None:
         return None
     try:
         walk: Walk = importlib.import_module(KERNEL).walk
-    except Exception:  # noqa: BLE001 - numba has no one class of errors, and the link lives without it
+    except kernel_faults():
         return None
     return walk
 

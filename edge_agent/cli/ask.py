@@ -8,6 +8,7 @@ from typing import Any, Final, TextIO
 
 from edge_agent.cli import EXIT_UNAVAILABLE
 from edge_agent.errors import NotConnected, Words
+from edge_agent.socketname import short_name
 
 SYSTEM_SOCKET: Final = Path("/var/lib/edge-agent/status.sock")
 """Where the service of deploy/systemd keeps its socket."""
@@ -37,7 +38,8 @@ def ask(path: Path, timeout: float = 5.0) -> dict[str, Any]:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(timeout)
-            client.connect(str(path))
+            with short_name(path) as name:
+                client.connect(name)
             answer: dict[str, Any] = json.loads(b"".join(iter(lambda: client.recv(1 << 16), b"")))
             return answer
     except (OSError, ValueError) as error:

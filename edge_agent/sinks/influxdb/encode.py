@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.api import Kind
+from edge_agent.api import Kind, kernel_faults
 from edge_agent.model.frame import Float64, Int32, Int64, UInt8, UInt64
 from edge_agent.sinks.influxdb.schema import LineTable
 
@@ -77,7 +77,7 @@ class Encoder:
             return
         try:
             self._write_lines = import_module("edge_agent.sinks.influxdb.kernel").write_lines
-        except Exception:
+        except kernel_faults():
             if self._engine != "auto":
                 raise
             self._engine = "python"

@@ -188,7 +188,9 @@ def test_odd_numbers_make_no_odd_json(tmp_path: Path, mbserver: Any) -> None:
 
 
 def test_a_terminal_that_goes_stops_it_in_order(tmp_path: Path, mbserver: Any) -> None:
-    agent = start(tmp_path, config([meters(mbserver().port)]))
+    agent = AgentProcess(tmp_path / "agent", config([meters(mbserver().port)]))
+    agent.command = ["env", "--default-signal=HUP", *agent.command]  # the tests themselves may run under nohup
+    agent.start()
     agent.until("values", all_good())
     finish(agent, signal.SIGHUP)
 

@@ -129,18 +129,24 @@ def test_a_smaller_bound_takes_hold_when_the_next_segment_begins(tmp_path):
 def test_a_reader_overtaken_by_retention_calls_it_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(recent, "MAX_CHUNKS", 2)  # all but the newest come from disk
     journal = open_journal(tmp_path, **SIZES)
-    cursor, seen, stop = journal.cursor("hub"), [], threading.Event()
+    cursor, seen, stop, overtaken = journal.cursor("hub"), [], threading.Event(), threading.Event()
 
     def deliver():
+        count = 0
         while not stop.is_set():
             batch = cursor.read(3)
             if batch is not None:
+                count += 1
+                if count == 10:  # with a batch in hand the log goes on past it, however slow the disk is
+                    overtaken.wait(30)
                 seen.extend(numbers(batch.frame))
                 cursor.advance(batch, Answer())
 
     thread = threading.Thread(target=deliver)
     thread.start()
-    fill(journal, 0, 20_000)
+    fill(journal, 0, 10_000)
+    overtaken.set()
+    fill(journal, 10_000, 20_000)
     stop.set()
     thread.join(30)
     seen += drain(cursor)

@@ -70,12 +70,17 @@ def of_the_demo(folder: Path) -> dict[int, str]:
     return found
 
 
+def hears_ctrl_c() -> None:
+    """A shell starts what it runs in the background, as this suite may be run, deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_however_it_ends_no_process_stays_behind(tmp_path: Path, number: signal.Signals) -> None:
     with (tmp_path / "said").open("wb") as said:
         running: subprocess.Popen[Any] = subprocess.Popen(
-            command("--language", "en"), stdout=said, stderr=said, env=environment(tmp_path)
+            command("--language", "en"), stdout=said, stderr=said, env=environment(tmp_path), preexec_fn=hears_ctrl_c
         )
     try:
         poll("the agent to answer", lambda: list(tmp_path.glob("edge-agent-demo-*/state/status.sock")), 60.0)

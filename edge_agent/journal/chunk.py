@@ -15,10 +15,30 @@ from edge_agent.model import Event, EventClass, EventState, Frame, Kind, Label, 
 
 MAGIC: Final = b"\xeaCK\x01"
 VERSION: Final = 1
-_HEAD: Final = struct.Struct("<4sIBBHIIQIIqqQQq")
-_CHECKED: Final = 8
+HEAD: Final = struct.Struct("<4sIBBHIIQIIqqQQq")
+HEAD_CHECKED: Final = 8
 """The head's checksum covers everything after itself."""
-HEAD_BYTES: Final = _HEAD.size
+HEAD_BYTES: Final = HEAD.size
+HEAD_DTYPE: Final = np.dtype(
+    [
+        ("magic", "S4"),
+        ("head_crc", "<u4"),
+        ("kind", "u1"),
+        ("stream", "u1"),
+        ("version", "<u2"),
+        ("payload_bytes", "<u4"),
+        ("payload_crc", "<u4"),
+        ("sequence", "<u8"),
+        ("rows", "<u4"),
+        ("events", "<u4"),
+        ("first", "<i8"),
+        ("last", "<i8"),
+        ("rows_before", "<u8"),
+        ("lost", "<u8"),
+        ("written", "<i8"),
+    ]
+)
+"""The same for many heads at once."""
 MAX_ROWS: Final = 50_000
 """A longer frame becomes several chunks: damage to one chunk is damage to at most this many rows."""
 MAX_PAYLOAD: Final = 1 << 28
@@ -82,7 +102,7 @@ def crc(data: bytes | memoryview, start: int) -> int:
 def seal(head: Head, payload: bytes, segment: int) -> bytes:
     """The bytes of a chunk of this segment."""
     salt = segment & 0xFFFF_FFFF
-    body = _HEAD.pack(
+    body = HEAD.pack(
         MAGIC,
         0,
         head.kind,
@@ -98,7 +118,7 @@ def seal(head: Head, payload: bytes, segment: int) -> bytes:
         head.rows_before,
         head.lost,
         head.written,
-    )[_CHECKED:]
+    )[HEAD_CHECKED:]
     return b"".join((MAGIC, crc(body, salt).to_bytes(4, "little"), body, payload))
 
 
@@ -106,8 +126,8 @@ def read_head(data: bytes | memoryview, segment: int) -> Head | None:
     """The head at the start of `data`, None where there is none that checks."""
     if len(data) < HEAD_BYTES or data[:4] != MAGIC:
         return None
-    _, head_crc, kind, stream, version, size, payload_crc, *rest = _HEAD.unpack_from(data)
-    if crc(data[_CHECKED:HEAD_BYTES], segment & 0xFFFF_FFFF) != head_crc:
+    _, head_crc, kind, stream, version, size, payload_crc, *rest = HEAD.unpack_from(data)
+    if crc(data[HEAD_CHECKED:HEAD_BYTES], segment & 0xFFFF_FFFF) != head_crc:
         return None
     sequence, rows, events, first, last, rows_before, lost, written = rest
     return Head(
@@ -152,7 +172,7 @@ def pack_frame(frame: Frame) -> bytes:
     )
 
 
-def unpack_frame(payload: bytes, rows: int) -> Frame:
+def unpack_frame(payload: bytes | memoryview, rows: int) -> Frame:
     """The opposite of `pack_frame`; raises ValueError where the payload is not one."""
     data = memoryview(payload)
     tag, at = unpack(data, 0, rows, np.int32)
@@ -187,7 +207,7 @@ def pack_events(events: Sequence[Event]) -> bytes:
     return compress(json.dumps([_event_fields(event) for event in events], default=float).encode())
 
 
-def unpack_events(payload: bytes) -> tuple[Event, ...]:
+def unpack_events(payload: bytes | memoryview) -> tuple[Event, ...]:
     """The opposite of `pack_events`; raises ValueError where the payload is not one."""
     try:
         return tuple(_event(fields) for fields in json.loads(decompress(payload)))

@@ -19,3 +19,10 @@ def memory_path(tmp_path):
     path = Path(tempfile.mkdtemp(prefix="journal-test-", dir=MEMORY))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def memory_dir():
+    """Makes empty directories in memory, as many as a property needs."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+        yield lambda: Path(tempfile.mkdtemp(dir=folder))

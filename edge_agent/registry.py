@@ -27,6 +27,7 @@ SINKS: Final[dict[str, Entry]] = {
     "influxdb": Entry(
         "edge_agent.sinks.influxdb.config:InfluxDbSection", "edge_agent.sinks.influxdb.client:InfluxDbSink"
     ),
+    "mqtt": Entry("edge_agent.sinks.mqtt.config:MqttSection", "edge_agent.sinks.mqtt.client:MqttSink"),
 }
 
 

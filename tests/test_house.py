@@ -100,7 +100,7 @@ def test_help_imports_nothing_heavy() -> None:
         "from edge_agent.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy={'numba','numpy','asyncua','pymodbus','influxdb_client','rich','pydantic','urllib3','structlog'}\n"
+        "heavy={'numba','numpy','asyncua','pymodbus','influxdb_client','rich','paho','pydantic','urllib3','structlog'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)

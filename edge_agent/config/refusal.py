@@ -48,7 +48,7 @@ KEYWORDS: Final[dict[str, str]] = {
     "opcua_intervals": "opcua.intervals",
 }
 """What a validator's ValueError says -> kind of fault."""
-_ABOUT: Final = {"influxdb_plain_http": "url"}
+_ABOUT: Final = {"influxdb_plain_http": "url", "mqtt_plain_mqtt": "url"}
 """Error of a whole mapping -> the key that it is about, where its name does not tell."""
 _TAG_LISTS: Final = ("tags", "devices")
 _NAME_LENGTH: Final = 63

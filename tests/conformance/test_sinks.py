@@ -30,6 +30,8 @@ from edge_agent.api import (
 from edge_agent.registry import SINKS, make_sink
 from tests.unit.sinks.influxdb import hub as influx
 from tests.unit.sinks.influxdb.rows import batch_of, event_of, scan, section_of, tag_table
+from tests.unit.sinks.mqtt.broker import FaultyBroker
+from tests.unit.sinks.mqtt.rows import section_of as mqtt_section
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
 
@@ -46,6 +48,8 @@ class Rig:
     everything: Callable[[], object]
     fault: Callable[[str | None], None]
     poison: Callable[[str], None]
+    retry_after: float | None = None
+    """What the hub asks for when it is overloaded."""
 
 
 def influxdb(folder: Path, stack: ExitStack) -> Rig:
@@ -77,10 +81,43 @@ def influxdb(folder: Path, stack: ExitStack) -> Rig:
         lambda: {key: dict(fields) for key, fields in hub.points.items()},
         lambda name: setattr(hub, "always", faults[name]),
         poison,
+        retry_after=9.0,
     )
 
 
-RIGS = {"influxdb": influxdb}
+def mqtt(folder: Path, stack: ExitStack) -> Rig:
+    broker = stack.enter_context(FaultyBroker())
+
+    def values() -> dict[tuple[str, int], dict[str, object]]:
+        found = [
+            (one.topic, one.facts)
+            for one in broker.published
+            if not one.topic.startswith(("edge/_agent/", "edge/_event/"))
+        ]
+        return {(topic, facts["timestamp_ms"]): facts for topic, facts in found}
+
+    def stored() -> Stored:
+        return {
+            (topic.rpartition("/")[2], time): float(facts["value"])
+            for (topic, time), facts in values().items()
+            if isinstance(facts.get("value"), float | int)
+        }
+
+    def everything() -> object:
+        events = {one.facts["id"]: one.facts for one in broker.published if one.topic.startswith("edge/_event/")}
+        return values(), events
+
+    def fault(name: str | None) -> None:
+        broker.connack = broker.puback = {"refused": 0x87, "overloaded": 0x97}.get(name or "", 0)
+        broker.silent, broker.reset = name == "silent", name == "reset"
+
+    def poison(text: str) -> None:
+        broker.poison = lambda message: f'"value":{text},'.encode() in message.payload
+
+    return Rig(mqtt_section(broker.url, timeout="500ms"), stored, everything, fault, poison)
+
+
+RIGS = {"influxdb": influxdb, "mqtt": mqtt}
 
 
 @pytest.fixture(params=sorted(RIGS))
@@ -166,7 +203,7 @@ async def test_a_failing_hub_raises_and_the_same_rows_arrive_later(rig, sink, fa
     assert isinstance(caught.value, EdgeAgentError)
     assert all((caught.value.cause.ko, caught.value.cause.en, caught.value.hint.ko, caught.value.hint.en))
     if isinstance(caught.value, Overloaded):
-        assert caught.value.retry_after == 9.0
+        assert caught.value.retry_after == rig.retry_after
     rig.fault(None)
     assert rows_of(await sink.write(batch)) == []
     assert rig.stored() == expected(batch)

@@ -1,0 +1,180 @@
+"""The sink itself: a batch is delivered when the broker has acknowledged every message of it.
+
+A write runs in one worker thread, under a lock; between writes a thread of the sink's own keeps the connection
+alive and listens. A write that raised is repeated whole, over a new connection: at least once, and a consumer
+knows a repetition by its topic and time.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from edge_agent.api import Answer, Batch, Clock, EdgeAgentError, Refusal, Refused, TimedOut, Words
+from edge_agent.sinks.mqtt.broker import Broker, Denial
+from edge_agent.sinks.mqtt.config import MqttSection
+from edge_agent.sinks.mqtt.encode import JsonFormat
+from edge_agent.sinks.mqtt.message import Format, Message
+from edge_agent.sinks.mqtt.reason import PAYLOAD_INVALID, TOO_LARGE, error_for
+
+_GRACE: Final = 5.0
+"""Seconds beyond connecting and the broker's word: name resolution, and a worker thread that has to wait its turn."""
+_ABOUT_THE_ROW: Final = (PAYLOAD_INVALID, TOO_LARGE)
+_FUTILE: Final = 50
+"""So many rows refused and none taken: then it is not the rows that are wrong."""
+_FAREWELL_S: Final = 1.0
+
+_Result = TypeVar("_Result")
+
+
+def make_format(section: MqttSection, clock: Clock) -> Format:
+    """What the section's `format` stands for."""
+    return JsonFormat(section, clock)
+
+
+class MqttSink:
+    """Delivers to one broker."""
+
+    def __init__(self, section: MqttSection, clock: Clock) -> None:
+        """Opens nothing yet: the first write connects."""
+        self._section = section
+        self._broker = Broker(section)
+        self._format = make_format(section, clock)
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._keeper: threading.Thread | None = None
+        self._idle_fault: EdgeAgentError | None = None
+
+    async def write(self, batch: Batch) -> Answer:
+        """Delivers every row of the batch or says why not; see `edge_agent.api.Sink` and this folder's README.
+
+        Raises NotConnected, TimedOut, Refused, Overloaded or ProtocolError; then all rows are to be written again.
+        """
+        if not self._broker.alive:
+            try:
+                with anyio.fail_after(2 * self._section.timeout + _GRACE):
+                    await self._in_thread(lambda: self._connect(batch))
+            except TimeoutError as error:
+                raise _busy(self._broker.name) from error
+        return await self._in_thread(lambda: self._deliver(batch))
+
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        """Nobody waits on for an answer that is not wanted any more."""
+        answered = False
+        try:
+            result = await to_thread.run_sync(work, abandon_on_cancel=True)
+            answered = True
+        finally:
+            if not answered:
+                self._broker.cut()
+        return result
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The broker is ours; whatever is raised ends the connection."""
+        if not self._lock.acquire(timeout=self._section.timeout + _GRACE):
+            raise _busy(self._broker.name)
+        try:
+            yield
+        except BaseException:
+            self._broker.drop()
+            raise
+        finally:
+            self._lock.release()
+
+    def _connect(self, batch: Batch) -> None:
+        with self._alone():
+            fault, self._idle_fault = self._idle_fault, None
+            if isinstance(fault, Refused):
+                raise fault
+            self._broker.connect(self._format.will(), self._format.commands)
+            for _ in self._format.learn(batch):
+                pass  # the births hold it
+            self._say(self._format.births())
+        if self._keeper is None:
+            self._keeper = threading.Thread(target=self._keep, name=f"mqtt-{self._section.name}", daemon=True)
+            self._keeper.start()
+
+    def _say(self, messages: Iterable[Message], timeout: float | None = None) -> None:
+        """Messages that are not rows: a broker that takes none of them is an error."""
+        for denial in self._broker.send(messages, timeout):
+            raise error_for("publish", f"{self._broker.name} {denial.message.topic}", denial.code, denial.said)
+
+    def _deliver(self, batch: Batch) -> Answer:
+        with self._alone():
+            self._attend()
+            self._say(self._format.learn(batch))
+            denied = self._broker.send(self._format.messages(batch))
+            alone = [row for denial in denied if len(denial.message.rows) > 1 for row in self._checked(denial)]
+            final = [denial for denial in denied if len(denial.message.rows) <= 1]
+            if alone:
+                final += self._broker.send(self._format.messages(batch, sorted(alone)))
+            refusals = [self._refusal(denial) for denial in final]
+            dropped = self._format.dropped(batch)
+            sent = len(batch.frame) + len(batch.events) - sum(dropped.values())
+            if len(refusals) >= max(_FUTILE, sent):
+                raise error_for("publish", self._broker.name, final[0].code, final[0].said)
+            return Answer(refusals, dropped)
+
+    def _checked(self, denial: Denial) -> list[int]:
+        """The rows of a message that was not taken; raises where the reason lies elsewhere."""
+        if denial.code not in _ABOUT_THE_ROW:
+            raise error_for("publish", f"{self._broker.name} {denial.message.topic}", denial.code, denial.said)
+        return list(denial.message.rows)
+
+    def _refusal(self, denial: Denial) -> Refusal:
+        rows = self._checked(denial)
+        return Refusal(rows, denial.said) if rows else Refusal((), f"event {denial.message.event}: {denial.said}")
+
+    # Between writes.
+
+    def _keep(self) -> None:
+        """The keeper's thread: keeps the connection, answers who asks for a birth."""
+        while not self._closing.is_set():
+            self._broker.wait_for_news(0.5)
+            with self._lock:
+                if self._closing.is_set() or not self._broker.alive:
+                    continue
+                try:
+                    self._attend()
+                except EdgeAgentError as error:
+                    self._idle_fault = error
+                    self._broker.drop()
+
+    def _attend(self) -> None:
+        self._broker.attend()
+        heard = self._broker.heard
+        while heard:
+            self._format.heard(*heard.popleft())
+        if self._format.wants_birth:
+            self._say(self._format.births())
+
+    async def close(self) -> None:
+        """Says good-bye and closes the connection; what is on its way is given up."""
+        self._closing.set()
+        await to_thread.run_sync(self._close, abandon_on_cancel=True)
+
+    def _close(self) -> None:
+        if not self._lock.acquire(timeout=_FAREWELL_S):
+            self._broker.cut()
+            return
+        try:
+            if self._broker.alive:
+                self._say(self._format.farewell(), _FAREWELL_S)
+                self._broker.leave()
+        except EdgeAgentError:
+            self._broker.drop()  # the will says it
+        finally:
+            self._lock.release()
+
+
+def _busy(name: str) -> TimedOut:
+    return TimedOut(
+        "connect",
+        name,
+        Words("브로커와의 연결이 제때 이루어지지 않았습니다", "the connection to the broker took too long"),
+        Words("이름 해석(DNS)과 네트워크를 확인하십시오", "check name resolution (DNS) and the network"),
+    )

@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from edge_agent.api import Duration, Secret, Section, SinkSection
@@ -13,7 +13,7 @@ from edge_agent.config.base import FilePath
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _PLACES: Final = ("{site}", "{line}", "{machine}", "{tag}")
-_SPARKPLUG_ID: Final = r"^[^+#/\x00-\x1f]{1,200}$"
+_LEVEL: Final = re.compile(r"[^+#/\x00-\x1f]{1,200}")
 
 
 def _fault(kind: str, ko: str, en: str, cure_ko: str, cure_en: str) -> PydanticCustomError:
@@ -21,11 +21,33 @@ def _fault(kind: str, ko: str, en: str, cure_ko: str, cure_en: str) -> PydanticC
     return PydanticCustomError(kind, "{en}", words)
 
 
+def _level(text: str) -> str:
+    if not _LEVEL.fullmatch(text) or text.startswith("$"):
+        raise _fault(
+            "mqtt_level",
+            f"'{text}'은(는) 토픽의 한 단계로 쓸 수 없습니다",
+            f"'{text}' cannot be a level of a topic",
+            "1~200자로, '/', '+', '#' 없이, '$'로 시작하지 않게 쓰십시오",
+            "use 1 to 200 characters, none of '/', '+', '#', and no '$' at the start",
+        )
+    return text
+
+
+def _levels(text: str) -> str:
+    return "/".join(_level(part) for part in text.split("/"))
+
+
+Level = Annotated[str, AfterValidator(_level)]
+"""A name that can be one level of a topic (MQTT 5, 4.7)."""
+Levels = Annotated[str, AfterValidator(_levels)]
+"""Several levels with `/` between."""
+
+
 class SparkplugSection(Section):
     """Where this agent stands in a Sparkplug B name space: `spBv1.0/<group>/…/<node>/<machine>`."""
 
-    group: Annotated[str, Field(pattern=_SPARKPLUG_ID)]
-    node: Annotated[str, Field(pattern=_SPARKPLUG_ID)]
+    group: Level
+    node: Level
 
 
 class MqttSection(SinkSection):
@@ -34,7 +56,7 @@ class MqttSection(SinkSection):
     sink: Literal["mqtt"]
     url: Annotated[str, Field(max_length=2000)]
     """`mqtts://broker.example.kr`, with a port where it is not 8883 (1883 for `mqtt://`)."""
-    client_id: Annotated[str, Field(pattern=r"^[^+#/\x00-\x1f]{1,200}$")]
+    client_id: Level
     """This agent's name at the broker; no other client may use it, or the broker ends the older connection."""
     user: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     password: Secret | None = None
@@ -54,11 +76,9 @@ class MqttSection(SinkSection):
     max_batch_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 5_000
     """Most rows in one write: what is sent again when the connection breaks."""
     format: Literal["json", "sparkplug"] = "json"
-    prefix: Annotated[str, Field(pattern=r"^[^+#$\x00-\x1f/]+(/[^+#\x00-\x1f/]+)*$", max_length=1000)] = "edge"
+    prefix: Annotated[Levels, Field(max_length=1000)] = "edge"
     """First levels of every topic of the `json` format."""
-    topic: Annotated[str, Field(pattern=r"^[^+#\x00-\x1f/]+(/[^+#\x00-\x1f/]+)*$", max_length=1000)] = (
-        "{site}/{line}/{machine}/{tag}"
-    )
+    topic: Annotated[Levels, Field(max_length=1000)] = "{site}/{line}/{machine}/{tag}"
     """Levels of a value's topic after the prefix. Without `{tag}` one message holds all of a machine at one time."""
     retain: bool = False
     """The broker keeps each topic's last live value for clients that come later."""

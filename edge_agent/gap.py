@@ -7,21 +7,24 @@ from edge_agent.model import Event, EventClass, EventState, Label, Severity
 
 
 def gap_events(report: OpenReport, site: str, now: int) -> list[Event]:
-    """What the hub must know of the time before this start: from the last accepted row until `now` (ns UTC)."""
-    if not report.last_written:
+    """What the hub must know of the time before this start, until `now` (ns UTC): from the stop in order, since before
+    that nothing was missed however quiet it was; after a kill from the last accepted row, since nobody knows better.
+    """
+    since = max(report.stopped, report.last_written)
+    if not since:
         return []
-    seconds = max(0.0, (now - report.last_written) / 1e9)
+    seconds = max(0.0, (now - since) / 1e9)
     ko, en = _cause(report)
     return [
         Event(
-            id=hashlib.sha256(f"gap {site} {report.last_written}".encode()).hexdigest()[:16],
+            id=hashlib.sha256(f"gap {site} {since}".encode()).hexdigest()[:16],
             path=site,
             detector="agent",
             event_class=EventClass.AGENT,
             severity=Severity.NOTICE if report.clean else Severity.WARNING,
             state=EventState.CLOSED,
-            start=report.last_written,
-            end=max(now, report.last_written),
+            start=since,
+            end=max(now, since),
             text=Label(
                 f"에이전트가 {seconds:.0f}초 동안 수집하지 못했습니다 ({ko})",
                 f"no collection for {seconds:.0f} s ({en})",

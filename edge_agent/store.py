@@ -71,6 +71,9 @@ class Store:
         self._news, self._clock, self._limit = news, clock, limit
         self._pending: deque[tuple[Frame, list[Event]]] = deque()
         self._refused = False
+        self._unsynced = False
+        self._said = ""
+        """The cause that was logged last; empty once it was logged that it is over."""
         self._writer = anyio.CapacityLimiter(1)
         self.door = Door()
         self.progress = clock.monotonic()
@@ -113,14 +116,21 @@ class Store:
                 door, count = self.door, len(frame)
                 self.door = replace(door, pending=door.pending - count, accepted=door.accepted + count)
         except JournalError as error:
-            if not self._refused:
-                _log.error("journal_refused", error=str(error))
             self._refused = True
+            self._say(error)
             self._give_up(self._limit)
         else:
-            if self._refused:
-                _log.info("journal_recovered")
             self._refused = False
+            self._say(None)
+
+    def _say(self, error: JournalError | None) -> None:
+        """Logs what changed: trouble once for each kind, and its end once rows are accepted and made durable again."""
+        if error is not None and self._said != error.cause.en:
+            _log.error("journal_refused", error=str(error))
+            self._said = error.cause.en
+        elif error is None and self._said and not self._refused and not self._unsynced:
+            _log.info("journal_recovered")
+            self._said = ""
 
     def _give_up(self, limit: int) -> None:
         """The oldest go until at most `limit` values wait."""
@@ -145,7 +155,9 @@ class Store:
         try:
             await anyio.to_thread.run_sync(self._journal.sync, limiter=self._writer)
         except JournalError as error:
-            if not self._refused:
-                _log.error("journal_refused", error=str(error))
-            self._refused = True
+            self._unsynced = True
+            self._say(error)
+        else:
+            self._unsynced = False
+            self._say(None)
         self._inbox.put_events(self._journal.notices())

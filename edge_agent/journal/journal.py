@@ -55,6 +55,8 @@ class Journal:
         self._naming = threading.Lock()
         self._lock_fd: int | None = None
         self._error: JournalError | None = None
+        self._unsynced: JournalError | None = None
+        """Why the last sync failed."""
         self._tried = 0.0
 
     @classmethod
@@ -69,13 +71,13 @@ class Journal:
 
     @property
     def writable(self) -> bool:
-        """The last attempt to write succeeded."""
-        return self._error is None
+        """The last attempts to write and to sync succeeded."""
+        return self.error is None
 
     @property
     def error(self) -> JournalError | None:
-        """Why the last attempt to write failed."""
-        return self._error
+        """Why the last attempt to write or to sync failed."""
+        return self._error or self._unsynced
 
     @property
     def view(self) -> View:
@@ -139,10 +141,9 @@ class Journal:
             return
         if self._clock.monotonic() - self._tried >= _AGAIN_AFTER:
             self._tried = self._clock.monotonic()
-            if self._lock_fd is None:
-                self._establish()
-            else:
-                self._error = None
+            if self._lock_fd is not None:
+                return  # the write that follows is the attempt; only when it succeeds is the error over
+            self._establish()
         if self._error is not None:
             raise self._error
 
@@ -160,12 +161,14 @@ class Journal:
     def sync(self) -> None:
         """Everything accepted so far is durable when it returns; so are the cursors. Raises JournalError."""
         with self._writing:
-            self._ready()
+            if self._error is not None and not self._writer.is_open:
+                raise self._error
             try:
                 self._writer.sync()
             except OSError as error:
-                self._error = disk.refused("sync journal", self._store.path, error)
-                raise self._error from error
+                self._unsynced = disk.refused("sync journal", self._store.path, error)
+                raise self._unsynced from error
+            self._unsynced = None
         self._sync_cursors()
 
     def _sync_cursors(self) -> None:

@@ -84,8 +84,9 @@ def _load(store: Store, opening: Opening) -> None:
     created = not segments and not states
     opening.report = OpenReport(
         created=created,
-        clean=tail.clean if tail is not None else created,
+        clean=tail.stopped > 0 if tail is not None else created,
         last_written=found.last_written,
+        stopped=tail.stopped if tail is not None else 0,
         torn_bytes=tail.torn_bytes if tail is not None else 0,
         torn_rows=tail.torn_rows if tail is not None else 0,
         damaged=tuple(damage for damage, _ in opening.damaged),

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from edge_agent.journal import disk
 from edge_agent.journal.chunk import HEAD_BYTES, ChunkKind, Head, unpack_facts
@@ -21,7 +22,8 @@ class Tail:
     rows: int
     last_written: int
     lost: dict[str, int]
-    clean: bool = False
+    stopped: int = 0
+    """When the log was closed in order; 0 where it goes on after that, or was not."""
     torn_bytes: int = 0
     torn_rows: int = 0
     damaged: list[tuple[Damage, bytes]] = field(default_factory=list)
@@ -77,9 +79,9 @@ def _go_past(tail: Tail, piece: Piece, head: Head, fd: int) -> None:
     tail.sequence = head.sequence + 1
     tail.rows = head.rows_after
     tail.lost_count = max(tail.lost_count, head.lost)
-    tail.clean = False
+    tail.stopped = 0
     if head.kind == ChunkKind.MARK:
-        tail.clean = "stopped" in _facts(piece, head, fd)
+        tail.stopped = int(_facts(piece, head, fd).get("stopped", 0))
         return
     tail.last_written = head.written
     if head.kind == ChunkKind.LOSS:
@@ -88,7 +90,7 @@ def _go_past(tail: Tail, piece: Piece, head: Head, fd: int) -> None:
         tail.last_time = head.last
 
 
-def _facts(piece: Piece, head: Head, fd: int) -> dict[str, dict[str, int]]:
+def _facts(piece: Piece, head: Head, fd: int) -> dict[str, Any]:
     return unpack_facts(disk.read(fd, head.payload_bytes, piece.offset + HEAD_BYTES))
 
 

@@ -27,6 +27,8 @@ class OpenReport:
     clean: bool = True
     last_written: int = 0
     """When something was last accepted, ns since 1970 UTC by the agent's clock of then; 0 for never."""
+    stopped: int = 0
+    """When it was closed in order, ns since 1970 UTC by the agent's clock of then; 0 where it was not."""
     torn_bytes: int = 0
     """Cut from the tail: a write that a kill or a power cut came into."""
     torn_rows: int = 0

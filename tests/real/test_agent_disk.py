@@ -111,6 +111,7 @@ def test_it_starts_and_stops_on_a_full_disk(tmp_path: Path, mbserver: Any) -> No
         agent = start(tmp_path, sections)
         agent.until("its word", lambda s: not s["journal"]["writable"])
         there = agent.until("values", lambda s: all_good()(s) and collected(40)(s))
+        assert not there["journal"]["writable"], "it says so all the while, not only between two attempts"
         assert is_alive(agent, there)
         row = finish(agent)
         assert row["dropped"]["journal_unavailable"] == row["collected"] >= 40

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
+from structlog.testing import capture_logs
 
 from edge_agent.api import Answer
 from edge_agent.clock import SystemClock
@@ -136,3 +137,26 @@ async def test_the_stage_makes_no_progress_while_the_disk_hangs(
         while store.progress == stood:
             await anyio.sleep(0.01)
         assert store.door.accepted == 1
+
+
+async def test_a_disk_that_never_syncs_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And once more when it is over."""
+    async with stage(tmp_path / "journal") as (store, inbox, _):
+        really = os.fdatasync
+
+        def refuse(fd: int) -> None:
+            raise OSError(5, "Input/output error")
+
+        with capture_logs() as logs:
+            monkeypatch.setattr(os, "fdatasync", refuse)
+            for value in range(5):
+                await inbox.put(frame(float(value)))
+                while inbox.values:
+                    await anyio.lowlevel.checkpoint()
+                await store.sync()
+            monkeypatch.setattr(os, "fdatasync", really)
+            while store.door.accepted != 5:
+                await store.accept(Frame.empty(), [])
+                await anyio.sleep(0.05)
+            await store.sync()
+        assert [line["event"] for line in logs] == ["journal_refused", "journal_recovered"]

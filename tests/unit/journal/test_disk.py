@@ -288,16 +288,16 @@ def test_a_store_that_comes_later_with_a_backlog_is_gone_on_with(tmp_path):
     assert balanced(ledger)
 
 
+def refuse(fd):
+    raise OSError(5, "Input/output error")
+
+
 def test_a_sync_that_fails_raises_and_the_next_segment_goes_on(tmp_path, monkeypatch):
     clock = ManualClock()
     journal = open_journal(tmp_path, clock=clock)
     cursor = journal.cursor("hub")
     journal.append(frame(0))
     sync = disk.sync
-
-    def refuse(fd):
-        raise OSError(5, "Input/output error")
-
     monkeypatch.setattr(disk, "sync", refuse)
     with pytest.raises(JournalError, match="refused"):
         journal.sync()
@@ -308,3 +308,33 @@ def test_a_sync_that_fails_raises_and_the_next_segment_goes_on(tmp_path, monkeyp
     journal.sync()
     assert len(segment_files(tmp_path)) == 2
     assert drain(cursor) == list(range(8))
+
+
+def test_a_sync_neither_clears_the_error_nor_takes_the_next_attempt(tmp_path, file_limit):
+    clock = ManualClock()
+    file_limit(100)
+    journal = open_journal(tmp_path, clock=clock)
+    assert not journal.writable
+    for _ in range(5):
+        clock.tick(2)
+        with pytest.raises(JournalError, match="no space"):
+            journal.sync()
+        assert not journal.writable
+    file_limit()
+    journal.append(frame(0))
+    assert journal.writable
+    journal.sync()
+
+
+def test_a_sync_that_fails_is_told_until_one_succeeds(tmp_path, monkeypatch):
+    journal = open_journal(tmp_path)
+    sync = disk.sync
+    journal.append(frame(0))
+    monkeypatch.setattr(disk, "sync", refuse)
+    with pytest.raises(JournalError, match="refused"):
+        journal.sync()
+    monkeypatch.setattr(disk, "sync", sync)
+    journal.append(frame(4))
+    assert not journal.writable, "rows are accepted, but nobody knows yet that they can be made durable"
+    journal.sync()
+    assert journal.writable

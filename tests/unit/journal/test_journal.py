@@ -180,11 +180,13 @@ def test_a_stop_in_order_is_clean_and_a_kill_is_not(tmp_path):
     killed = open_journal(crash(tmp_path / "a", tmp_path / "b"), clock=clock)
     assert not killed.report.clean
     assert killed.report.last_written == last
+    assert killed.report.stopped == 0
     journal.close()
     stopped = open_journal(tmp_path / "a", clock=clock)
     assert stopped.report.clean
     assert not stopped.report.created
     assert stopped.report.last_written == last
+    assert stopped.report.stopped == clock.now, "until then nothing was missed"
     again = open_journal(crash(tmp_path / "a", tmp_path / "c"), clock=clock)
     assert not again.report.clean, "killed right after a start is not clean either"
     assert again.report.last_written == last

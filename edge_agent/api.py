@@ -59,6 +59,7 @@ from edge_agent.model import (
     Flag,
     Frame,
     Kind,
+    Places,
     Role,
     Status,
     Tag,
@@ -66,6 +67,7 @@ from edge_agent.model import (
     is_bad,
     is_good,
     overflowed,
+    places,
 )
 
 PLAUSIBLE_NS: Final = 10 * 60 * 1_000_000_000
@@ -162,6 +164,7 @@ __all__ = [
     "NotConnected",
     "Outlet",
     "Overloaded",
+    "Places",
     "ProtocolError",
     "Refusal",
     "Refused",
@@ -183,4 +186,5 @@ __all__ = [
     "is_good",
     "kernel_faults",
     "overflowed",
+    "places",
 ]

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from edge_agent.model import Event, Flag, Frame, Kind, Status, TagTable
+from edge_agent.model import Event, Flag, Frame, Kind, Status, TagTable, places
 
 KEPT_EVENTS: Final = 50
 
@@ -29,16 +29,20 @@ class Live:
 
     def update(self, frame: Frame) -> None:
         """Takes the rows in order: where a tag comes twice the later row stays."""
-        tag = frame.tag
+        tag = places(frame.tag)
         self.bits[tag] = frame.bits
         self.kind[tag] = frame.kind
         self.status[tag] = frame.status
         self.time[tag] = frame.time
         self.received[tag] = frame.received
-        self.seen[tag[(frame.flags & Flag.AGENT) == 0]] = True
+        read = (frame.flags & Flag.AGENT) == 0
+        if read.all():
+            self.seen[tag] = True
+        else:
+            self.seen[frame.tag[read]] = True
         if frame.texts:
             for row in np.flatnonzero(frame.kind == Kind.TEXT):
-                self.texts[int(tag[row])] = frame.texts[int(frame.bits[row])]
+                self.texts[int(frame.tag[row])] = frame.texts[int(frame.bits[row])]
 
     def note(self, events: Sequence[Event]) -> None:
         """Takes events; one that closes takes the place of its opening."""

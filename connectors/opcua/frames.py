@@ -2,8 +2,13 @@
 
 Source time counts where it is within PLAUSIBLE_NS of the receive time and later than the tag's last one; else the
 receive time, flagged. Severity is in the status's two top bits and nowhere else; overflow bits stay and are flagged.
+
+Rows leave in the order of their tags, whatever the server's order is: all that follows then walks its tables from one
+end to the other (10,000 tags at 10 Hz in a server's hash order: 0.25 CPU-s a million values more). Rows of one tag keep
+their order.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,7 +16,7 @@ import numpy.typing as npt
 
 from connectors.opcua.rows import TEXT_SPAN, UNSUPPORTED, Rows
 from connectors.opcua.wire import broken
-from edge_agent.api import PLAUSIBLE_NS, Flag, Frame, Kind, Status, is_bad, overflowed
+from edge_agent.api import PLAUSIBLE_NS, Flag, Frame, Kind, Places, Status, is_bad, overflowed, places
 
 EPOCH_TICKS: Final = 116_444_736_000_000_000
 """100 ns between 1601 and 1970."""
@@ -22,33 +27,64 @@ LONGEST_TEXT: Final = 65_535
 _SPAN_BITS: Final = np.int64(42)  # 4 * PLAUSIBLE_NS < 2**42
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """How to put a response's rows in the order of their tags. Servers repeat themselves, so the last one is kept.
+
+    `rows` is None where they stand so already. `handle` and `tag` are in the new order, `repeated` says that a handle
+    comes twice.
+    """
+
+    given: npt.NDArray[np.uint32]
+    rows: npt.NDArray[np.intp] | None
+    handle: Places
+    tag: npt.NDArray[np.int32]
+    repeated: bool
+
+    @classmethod
+    def of(cls, given: npt.NDArray[np.uint32], numbers: npt.NDArray[np.int32]) -> "Order":
+        """The order for rows with the handles `given`. Raises ProtocolError for one that was never given out."""
+        if len(given) and int(given.max()) >= len(numbers):
+            raise broken(f"client handle {int(given.max())}, which was never given")
+        tag = numbers[given]
+        sorted_already = bool((tag[1:] > tag[:-1]).all())
+        rows = None if sorted_already else np.argsort(tag, kind="stable")
+        handle = given if rows is None else given[rows]
+        tag = tag if rows is None else tag[rows]
+        tag.setflags(write=False)  # frames share it
+        repeated = not sorted_already and bool((tag[1:] == tag[:-1]).any())
+        return cls(given, rows, places(handle), tag, repeated)
+
+
 class FrameMaker:
     """Makes one link's frames, in order; remembers each tag's last source time. One per connection."""
 
     def __init__(self, numbers: npt.NDArray[np.int32]) -> None:
-        """`numbers[handle]` is the tag's number."""
+        """`numbers[handle]` is the tag's number, another one for each handle."""
         self._numbers = numbers
         self._last = np.zeros(len(numbers), np.int64)
+        self._order = Order.of(np.empty(0, np.uint32), numbers)
 
     def make(self, rows: Rows, raw: bytes, received: int) -> Frame:
-        """The frame of `rows`, which came in the response `raw` at `received` (ns since 1970).
+        """The frame of `rows`, which came in the response `raw` at `received` (ns since 1970), in order of tags.
 
         Takes over the arrays of `rows`. Raises ProtocolError for a handle that was never given to the server.
         """
-        n = len(rows.handle)
-        if n and int(rows.handle.max()) >= len(self._numbers):
-            raise broken(f"client handle {int(rows.handle.max())}, which was never given")
-        handle = rows.handle.astype(np.intp)
+        if not np.array_equal(rows.handle, self._order.given):
+            self._order = Order.of(rows.handle, self._numbers)
+        order = self._order
+        if order.rows is not None:
+            rows = rows.part(order.rows)
         _judge(rows)
         texts = _texts(rows, raw)
-        time, flags = self._times(handle, rows.ticks, received)
+        time, flags = self._times(order, rows.ticks, received)
         over = overflowed(rows.status)
         if over.any():
             flags = flags | np.where(over, np.uint16(Flag.OVERFLOW), np.uint16(0))
         return Frame(
-            self._numbers[handle],
+            order.tag,
             time,
-            np.broadcast_to(np.int64(received), n),
+            np.broadcast_to(np.int64(received), len(order.tag)),
             rows.bits,
             rows.kind,
             rows.status,
@@ -57,7 +93,7 @@ class FrameMaker:
         )
 
     def _times(
-        self, handle: npt.NDArray[np.intp], ticks: npt.NDArray[np.int64], received: int
+        self, order: Order, ticks: npt.NDArray[np.int64], received: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
         low = (received - PLAUSIBLE_NS) // 100 + EPOCH_TICKS
         high = (received + PLAUSIBLE_NS) // 100 + EPOCH_TICKS
@@ -66,49 +102,42 @@ class FrameMaker:
             source = (ticks - EPOCH_TICKS) * 100
         else:
             source = np.where(believed, (np.where(believed, ticks, EPOCH_TICKS) - EPOCH_TICKS) * 100, received)
-        repeated = not _all_different(handle)
-        before = self._last[handle]
-        if repeated:
-            self._after_earlier_rows(before, handle, source, believed, received)
+        before = self._last[order.handle]
+        if order.repeated:
+            before = before.copy()
+            _raise_to_earlier_rows(before, order.tag, source, believed, received)
         believed &= source > before
-        if believed.all() and not repeated:
-            self._last[handle] = source
-            return source, np.zeros(len(handle), np.uint16)
+        if believed.all() and not order.repeated:
+            self._last[order.handle] = source
+            return source, np.zeros(len(ticks), np.uint16)
+        handle = np.arange(len(self._last))[order.handle]
         np.maximum.at(self._last, handle[believed], source[believed])
         return (
             np.where(believed, source, received),
             np.where(believed, np.uint16(0), np.uint16(Flag.RECEIVE_TIME)),
         )
 
-    def _after_earlier_rows(
-        self,
-        before: npt.NDArray[np.int64],
-        handle: npt.NDArray[np.intp],
-        source: npt.NDArray[np.int64],
-        believed: npt.NDArray[np.bool_],
-        received: int,
-    ) -> None:
-        """Raises `before` (the tag's last source time) to the latest believable one among the tag's earlier rows.
 
-        A running maximum within each tag: rows sorted by tag, and the tag's rank put above the bits of the time.
-        """
-        order = np.flatnonzero(believed)
-        narrow = handle[order].astype(np.uint16 if len(self._numbers) <= 1 << 16 else np.uint32)  # radix sort
-        order = order[np.argsort(narrow, kind="stable")]
-        same = handle[order][1:] == handle[order][:-1]
-        if not same.any():
-            return
-        rank = np.concatenate((np.zeros(1, np.int64), np.cumsum(~same))) << _SPAN_BITS
-        origin = received - 2 * PLAUSIBLE_NS
-        latest = np.clip(before[order], source[order], received + 2 * PLAUSIBLE_NS)
-        running = np.maximum.accumulate(rank + (latest - origin)) - rank + origin
-        before[order[1:][same]] = running[:-1][same]
+def _raise_to_earlier_rows(
+    before: npt.NDArray[np.int64],
+    tag: npt.NDArray[np.int32],
+    source: npt.NDArray[np.int64],
+    believed: npt.NDArray[np.bool_],
+    received: int,
+) -> None:
+    """Raises `before` (the tag's last source time) to the latest believable one among the tag's earlier rows.
 
-
-def _all_different(handle: npt.NDArray[np.intp]) -> bool:
-    if (handle[1:] > handle[:-1]).all():
-        return True
-    return int(np.bincount(handle).max()) == 1
+    A running maximum within each tag: the tag's rank is put above the bits of the time. Rows are in order of tags.
+    """
+    some = np.flatnonzero(believed)
+    same = tag[some][1:] == tag[some][:-1]
+    if not same.any():
+        return
+    rank = np.concatenate((np.zeros(1, np.int64), np.cumsum(~same))) << _SPAN_BITS
+    origin = received - 2 * PLAUSIBLE_NS
+    latest = np.clip(before[some], source[some], received + 2 * PLAUSIBLE_NS)
+    running = np.maximum.accumulate(rank + (latest - origin)) - rank + origin
+    before[some[1:][same]] = running[:-1][same]
 
 
 def _judge(rows: Rows) -> None:

@@ -39,9 +39,10 @@ class Rows:
         if not (heads[1:] > heads[:-1]).all() and int(np.bincount(heads).max()) > 1:
             return [self]
         depth = np.arange(len(self.handle)) - np.repeat(starts, np.diff(starts, append=len(self.handle)))
-        return [self._part(np.flatnonzero(depth == place)) for place in range(int(depth.max()) + 1)]
+        return [self.part(np.flatnonzero(depth == place)) for place in range(int(depth.max()) + 1)]
 
-    def _part(self, which: npt.NDArray[np.intp]) -> "Rows":
+    def part(self, which: npt.NDArray[np.intp]) -> "Rows":
+        """Some of the rows, or all in another order; nothing is shared but what the texts say."""
         return Rows(
             self.handle[which],
             self.kind[which],

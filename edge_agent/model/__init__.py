@@ -1,7 +1,7 @@
 """The nouns every room shares: tag, frame, status, event. Data only; nothing here reads a clock or a socket."""
 
 from edge_agent.model.event import Event, EventClass, EventState, Severity
-from edge_agent.model.frame import NO_TEXTS, Flag, Frame, Kind
+from edge_agent.model.frame import NO_TEXTS, Flag, Frame, Kind, Places, places
 from edge_agent.model.status import Quality, Status, is_bad, is_good, is_uncertain, overflowed
 from edge_agent.model.tag import Label, Machine, Role, Tag, TagTable
 
@@ -15,6 +15,7 @@ __all__ = [
     "Kind",
     "Label",
     "Machine",
+    "Places",
     "Quality",
     "Role",
     "Severity",
@@ -25,4 +26,5 @@ __all__ = [
     "is_good",
     "is_uncertain",
     "overflowed",
+    "places",
 ]

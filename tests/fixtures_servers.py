@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import pytest
 
+from tests.servers.broker import Mosquitto
 from tests.servers.cache import MissingService
 from tests.servers.databases import Database, InfluxDB, VictoriaMetrics
 from tests.servers.sources import MbServer, NodeOpcua, Source, Uafast
@@ -91,3 +92,22 @@ def node_opcua(tmp_path: Path, server_pki: Path) -> Iterator[Callable[..., NodeO
 def mbserver(tmp_path: Path) -> Iterator[Callable[..., MbServer]]:
     """Starts Modbus TCP servers: ``mbserver(units=…, illegal=…, period_ms=…, ticks=…, delay_ms=…)``."""
     yield from _factory(MbServer, tmp_path)
+
+
+@pytest.fixture
+def mosquitto_with(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+    """Starts MQTT brokers: ``mosquitto_with(users=…, rights=…, tls=…, more=…)``."""
+    with ExitStack() as started:
+
+        def start(**options: Any) -> Mosquitto:
+            with _required():
+                broker = Mosquitto(tmp_path / "mosquitto", **options)
+            return started.enter_context(broker)
+
+        yield start
+
+
+@pytest.fixture
+def mosquitto(mosquitto_with: Callable[..., Mosquitto]) -> Mosquitto:
+    """A running MQTT broker that everybody may use."""
+    return mosquitto_with()

@@ -80,6 +80,9 @@ class Broker:
             client.connect(host, port, keepalive=max(int(self._section.keep_alive), 1), clean_start=True)
         except (OSError, MQTTException, ValueError) as error:
             raise _connect_fault(self.name, error) from error
+        sock = client.socket()
+        if isinstance(sock, socket.socket):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client = client
         self._progress = time.monotonic()
         while not self._answered:

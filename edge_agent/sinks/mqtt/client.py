@@ -19,6 +19,7 @@ from edge_agent.sinks.mqtt.config import MqttSection
 from edge_agent.sinks.mqtt.encode import JsonFormat
 from edge_agent.sinks.mqtt.message import Format, Message
 from edge_agent.sinks.mqtt.reason import PAYLOAD_INVALID, TOO_LARGE, error_for
+from edge_agent.sinks.mqtt.sparkplug.node import SparkplugFormat
 
 _GRACE: Final = 5.0
 """Seconds beyond connecting and the broker's word: name resolution, and a worker thread that has to wait its turn."""
@@ -32,6 +33,8 @@ _Result = TypeVar("_Result")
 
 def make_format(section: MqttSection, clock: Clock) -> Format:
     """What the section's `format` stands for."""
+    if section.format == "sparkplug" and section.sparkplug is not None:
+        return SparkplugFormat(section.sparkplug, clock)
     return JsonFormat(section, clock)
 
 
@@ -111,7 +114,11 @@ class MqttSink:
             alone = [row for denial in denied if len(denial.message.rows) > 1 for row in self._checked(denial)]
             final = [denial for denial in denied if len(denial.message.rows) <= 1]
             if alone:
+                self._format.missed(batch, alone)
+                self._birth_again()
                 final += self._broker.send(self._format.messages(batch, sorted(alone)))
+            if final:
+                self._format.missed(batch, [row for denial in final for row in denial.message.rows])
             refusals = [self._refusal(denial) for denial in final]
             dropped = self._format.dropped(batch)
             sent = len(batch.frame) + len(batch.events) - sum(dropped.values())
@@ -121,7 +128,8 @@ class MqttSink:
 
     def _checked(self, denial: Denial) -> list[int]:
         """The rows of a message that was not taken; raises where the reason lies elsewhere."""
-        if denial.code not in _ABOUT_THE_ROW:
+        about_content = denial.message.rows or denial.message.event
+        if denial.code not in _ABOUT_THE_ROW or not about_content:
             raise error_for("publish", f"{self._broker.name} {denial.message.topic}", denial.code, denial.said)
         return list(denial.message.rows)
 
@@ -149,6 +157,9 @@ class MqttSink:
         heard = self._broker.heard
         while heard:
             self._format.heard(*heard.popleft())
+        self._birth_again()
+
+    def _birth_again(self) -> None:
         if self._format.wants_birth:
             self._say(self._format.births())
 

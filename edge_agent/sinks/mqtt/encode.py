@@ -60,6 +60,9 @@ class JsonFormat:
     def _status(self, state: str, **more: Any) -> Message:
         return Message(self._status_topic, _bytes(as_json({"state": state, **more})), retain=True)
 
+    def missed(self, batch: Batch, rows: Sequence[int]) -> None:
+        """Each message stands for itself."""
+
     def heard(self, topic: str, payload: bytes) -> None:
         """Nothing is listened to."""
 

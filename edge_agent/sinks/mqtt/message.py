@@ -41,6 +41,10 @@ class Format(Protocol):
         """Whether somebody asked for the births again."""
         ...
 
+    def missed(self, batch: Batch, rows: Sequence[int]) -> None:
+        """Messages with these rows (or an event) were not taken: what is said next must not build on them."""
+        ...
+
     def heard(self, topic: str, payload: bytes) -> None:
         """A message from outside, possibly nonsense; never raises."""
         ...

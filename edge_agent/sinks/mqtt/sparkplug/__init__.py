@@ -1,0 +1,1 @@
+"""The `sparkplug` format: `codec` (protobuf), `catalogue` (metrics), `rows` (columns to metrics), `node`."""

@@ -1,0 +1,174 @@
+"""Sparkplug B against a real broker, judged by a host application of the tests that knows nothing of the product."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from edge_agent.api import Batch, EdgeAgentError, Flag, Frame, NotConnected, Status, SystemClock, Tag, TagTable
+from edge_agent.model import Machine
+from edge_agent.sinks.mqtt.client import MqttSink
+from tests.servers.broker import Mosquitto
+from tests.unit.sinks.influxdb.rows import MS, T0, batch_of, event_of, scan, tag_table
+from tests.unit.sinks.mqtt.host import Host
+from tests.unit.sinks.mqtt.rows import section_of
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+
+BAD, UNCERTAIN = int(Status.BAD_TIMEOUT), int(Status.UNCERTAIN_LAST_USABLE_VALUE)
+
+
+def sink_to(broker: Mosquitto, **more: object) -> MqttSink:
+    spark = {"group": "siheung", "node": "gateway1"}
+    return MqttSink(section_of(broker.url, format="sparkplug", sparkplug=spark, timeout="3s", **more), SystemClock())
+
+
+@pytest.fixture
+def host(mosquitto: Mosquitto) -> Iterator[Host]:
+    with Host(mosquitto.port, "siheung") as host:
+        yield host
+    assert host.violations == []
+
+
+@pytest.fixture
+async def sink(mosquitto: Mosquitto) -> AsyncIterator[MqttSink]:
+    sink = sink_to(mosquitto)
+    yield sink
+    await sink.close()
+
+
+async def test_birth_then_data_then_death(host: Host, sink: MqttSink) -> None:
+    batch = scan(3000)
+    assert (await sink.write(batch)).refused == []
+    await sink.close()
+    host.until("the death", lambda: host.nodes["gateway1"].deaths)
+    assert host.kinds[:3] == ["NBIRTH", "DBIRTH", "DBIRTH"]
+    assert host.kinds[-1] == "NDEATH"
+    node = host.nodes["gateway1"]
+    assert (node.deaths, node.bd_seqs, node.online) == ([0], [0], False)
+    for number, tag in enumerate(batch.tags):
+        expected = batch.frame.floats()[batch.frame.tag == number].tolist()
+        assert host.values(tag.machine.name, tag.name) == expected
+    times = [one.time for one in host.seen if one.name == "zone_0" and not one.birth]
+    assert times == (batch.frame.time[batch.frame.tag == 0] // MS).tolist()
+    assert len(host.kinds) > 256, "the sequence number went round"
+
+
+async def test_every_kind_and_quality(host: Host, sink: MqttSink) -> None:
+    batch = batch_of(
+        (0, 0, 1.5),
+        (1, 0, np.float32(250.13)),
+        (2, 0, -(2**63)),
+        (3, 0, True),
+        (4, 0, '가동 "1"'),
+        (0, 1, None, BAD),
+        (0, 2, 7.5, UNCERTAIN),
+        (0, 3, 2.5),
+        (2, 3, 2**62),
+    )
+    await sink.write(dataclasses.replace(batch, events=(event_of(), event_of(path="siheung"))))
+    host.until("the last value", lambda: len(host.values("furnace1", "zone_2")) == 2)
+    zone = [one for one in host.seen if one.name == "zone_0" and not one.birth]
+    assert [(one.value, one.quality) for one in zone] == [(1.5, 192), (None, 0), (None, 500), (2.5, 192)]
+    assert [one.properties.get("StatusCode") for one in zone[1:3]] == [BAD, UNCERTAIN]
+    assert zone[2].properties["UncertainValue"] == 7.5
+    assert host.values("furnace1", "zone_1") == [float(np.float32(250.13))]
+    assert host.values("furnace1", "zone_2") == [-(2**63), 2**62]
+    assert host.values("press1", "force_0") == [True]
+    assert host.values("press1", "force_1") == ['가동 "1"']
+    assert '"id":"e1"' in host.values("furnace1", "Event")[0]
+    assert '"path":"siheung"' in host.values("", "Event")[0]
+
+
+async def test_a_tag_that_changes_its_type_is_born_again(host: Host, sink: MqttSink) -> None:
+    await sink.write(batch_of((0, 0, 1.5), (0, 1, "off"), (0, 2, "on"), (0, 3, 7), (1, 3, 4.5)))
+    await sink.write(batch_of((0, 4, 2.5), (0, 5, 3.5)))
+    host.until("the last value", lambda: len(host.values("furnace1", "zone_0")) == 6)
+    assert host.values("furnace1", "zone_0") == [1.5, "off", "on", 7, 2.5, 3.5]
+    assert host.values("furnace1", "zone_1") == [4.5]
+
+
+async def test_backfill_is_historical_and_leaves_the_live_quality_alone(host: Host, sink: MqttSink) -> None:
+    live = batch_of((0, 100, 1.0), (0, 101, 2.0)).frame
+    old = dataclasses.replace(batch_of((0, 0, None, BAD), (0, 1, 9.0)).frame, flags=np.uint16([Flag.BACKFILL] * 2))
+    await sink.write(Batch(tag_table(), Frame.concat([live.rows(slice(0, 1)), old, live.rows(slice(1, 2))])))
+    host.until("the last value", lambda: len(host.values("furnace1", "zone_0")) == 4)
+    found = [(one.value, one.quality, one.historical) for one in host.seen if one.name == "zone_0" and not one.birth]
+    assert found == [(1.0, 192, False), (None, 0, True), (9.0, 192, True), (2.0, 192, False)]
+
+
+async def test_a_rebirth_on_demand_says_the_last_values(host: Host, sink: MqttSink) -> None:
+    await sink.write(batch_of((0, 0, 1.5), (1, 0, None, BAD)))
+    node = host.nodes
+    host.until("data", lambda: host.values("furnace1", "zone_0"))
+    host.command("gateway1", b"\xff\xff nonsense")
+    host.ask_for_rebirth("gateway1")
+    await anyio.to_thread.run_sync(host.until, "a rebirth", lambda: node["gateway1"].births == 2)
+    await sink.write(batch_of((0, 1, 2.5)))
+    await anyio.to_thread.run_sync(host.until, "data", lambda: host.values("furnace1", "zone_0") == [1.5, 2.5])
+    births = [one for one in host.seen if one.birth and one.name in ("zone_0", "zone_1", "zone_2")]
+    assert [(one.value, one.quality) for one in births[3:]] == [(1.5, 192), (None, 0), (None, 0)]
+    assert births[3].time == T0 // MS, "an old value keeps its time"
+    assert node["gateway1"].deaths == []
+
+
+async def test_killed_and_restarted_broker_and_new_sessions(mosquitto: Mosquitto, sink: MqttSink) -> None:
+    with Host(mosquitto.port, "siheung") as first:
+        await sink.write(scan(10))
+        first.until("data", lambda: first.values("press1", "force_1"))
+    mosquitto.kill()
+    with pytest.raises(NotConnected):
+        await sink.write(scan(20))
+    mosquitto.start()
+    with Host(mosquitto.port, "siheung") as host:
+        await sink.write(scan(20))
+        host.until("data", lambda: len(host.values("press1", "force_1")) == 4)
+        await sink.close()
+        host.until("the death", lambda: host.nodes["gateway1"].deaths)
+        node = host.nodes["gateway1"]
+        assert node.deaths == node.bd_seqs == [node.bd_seq]
+        assert node.bd_seq >= 1
+        assert host.violations == first.violations == []
+
+
+async def test_a_new_table_is_born_before_its_rows(host: Host, sink: MqttSink) -> None:
+    await sink.write(scan(10))
+    saw = Tag("current", Machine("siheung", "line1", "saw1", "saw"), "plc")
+    table = TagTable([saw, *tag_table()])
+    await sink.write(batch_of((0, 5, 12.5), (1, 5, 3.5), tags=table))
+    await sink.write(scan(10))
+    host.until("data", lambda: len(host.values("press1", "force_1")) == 4)
+    assert host.values("saw1", "current") == [12.5]
+    assert host.nodes["gateway1"].births == 1
+
+
+async def test_a_message_too_large_is_taken_apart_and_the_gap_is_healed(tmp_path: Path, mosquitto_with) -> None:
+    broker = mosquitto_with(more=("max_packet_size 2000",))
+    with Host(broker.port, "siheung") as host:
+        sink = sink_to(broker)
+        await sink.write(batch_of((4, 0, "x")))
+        rows = batch_of((3, 1, 1.5), (4, 1, "long" * 600), (0, 1, 2.5))
+        answer = await sink.write(rows)
+        assert [refusal.rows for refusal in answer.refused] == [[1]]
+        assert "2000" in answer.refused[0].reason
+        await anyio.sleep(1.1)  # births come at most once a second
+        for value in (4.5, 5.5):
+            await sink.write(batch_of((3, int(value), value)))
+        host.until("data", lambda: host.values("press1", "force_0")[-1:] == [5.5])
+        assert 1.5 in host.values("press1", "force_0")
+        assert host.nodes["gateway1"].births >= 2
+        await sink.close()
+
+
+async def test_when_the_broker_is_away_it_is_an_error_in_words(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    sink = sink_to(mosquitto)
+    mosquitto.stop()
+    with pytest.raises(EdgeAgentError) as caught:
+        await sink.write(scan(10))
+    assert caught.value.code == "EA-201"
+    await sink.close()

@@ -69,6 +69,7 @@ from edge_agent.model import (
     overflowed,
     places,
 )
+from edge_agent.network import socket_error, unanswered
 
 PLAUSIBLE_NS: Final = 10 * 60 * 1_000_000_000
 """A source time further than this from the receive time is not believed (10 minutes): `Flag.RECEIVE_TIME` instead."""
@@ -187,4 +188,6 @@ __all__ = [
     "kernel_faults",
     "overflowed",
     "places",
+    "socket_error",
+    "unanswered",
 ]

@@ -19,14 +19,15 @@ class Entry:
     implementation: str
 
 
+_INFLUXDB: Final = "edge_agent.sinks.influxdb"
 CONNECTORS: Final[dict[str, Entry]] = {
     "modbus": Entry("connectors.modbus.config:ModbusLink", "connectors.modbus.client:ModbusConnector"),
     "opcua": Entry("connectors.opcua.config:OpcUaLink", "connectors.opcua.client:OpcUaConnector"),
 }
 SINKS: Final[dict[str, Entry]] = {
-    "influxdb": Entry(
-        "edge_agent.sinks.influxdb.config:InfluxDbSection", "edge_agent.sinks.influxdb.client:InfluxDbSink"
-    ),
+    "influxdb": Entry(f"{_INFLUXDB}.config:InfluxDbSection", f"{_INFLUXDB}.client:InfluxDbSink"),
+    "influxdb1": Entry(f"{_INFLUXDB}.config:InfluxDb1Section", f"{_INFLUXDB}.client:InfluxDbSink"),
+    "influxdb3": Entry(f"{_INFLUXDB}.config:InfluxDb3Section", f"{_INFLUXDB}.client:InfluxDbSink"),
     "mqtt": Entry("edge_agent.sinks.mqtt.config:MqttSection", "edge_agent.sinks.mqtt.client:MqttSink"),
 }
 

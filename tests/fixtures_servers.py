@@ -1,7 +1,7 @@
 """Fixtures that start real servers for one test, on 127.0.0.1, and end them by pid.
 
-``influxdb`` and ``victoria`` are running databases; ``uafast``, ``mbserver`` and ``node_opcua`` are factories:
-``uafast(n=100, period_ms=50, mixed=True)`` answers a running server. See tests/servers/ for what each object offers.
+``influxdb``, ``influxdb1`` and ``victoria`` are running databases; ``uafast``, ``mbserver`` and ``node_opcua`` are
+factories: ``uafast(n=100, period_ms=50, mixed=True)`` answers a running server. tests/servers/ has what each offers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 from tests.servers.broker import Mosquitto
 from tests.servers.cache import MissingService
-from tests.servers.databases import Database, InfluxDB, VictoriaMetrics
+from tests.servers.databases import Database, InfluxDB, InfluxDB1, VictoriaMetrics
 from tests.servers.sources import MbServer, NodeOpcua, Source, Uafast
 
 SomeDatabase = TypeVar("SomeDatabase", bound=Database)
@@ -62,6 +62,12 @@ def _factory(kind: type[SomeSource], folder: Path, **always: Any) -> Iterator[Ca
 def influxdb(tmp_path: Path) -> Iterator[InfluxDB]:
     """A running InfluxDB 2 with an empty bucket of its own."""
     yield from _database(InfluxDB, tmp_path / "influxdb")
+
+
+@pytest.fixture
+def influxdb1(tmp_path: Path) -> Iterator[InfluxDB1]:
+    """A running InfluxDB 1 with an empty database and one user."""
+    yield from _database(InfluxDB1, tmp_path / "influxdb1")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from connectors.opcua.identity import default_uri, first_of_chain, own_identity,
 from connectors.opcua.plan import make_plan
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.subscription import PUBLISHERS, Subscription
-from edge_agent.api import Clock, EdgeAgentError, Outlet
+from edge_agent.api import Clock, EdgeAgentError, Outlet, socket_error
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # what it has to say is raised, in our words
 
@@ -103,9 +103,9 @@ class OpcUaConnector:
         except ConnectionError as error:
             if self._certificate and operation in ("open secure channel", "log on"):
                 raise faults.closed_early(operation, self._url, self._certificate) from error
-            raise faults.of_socket(operation, self._url, error) from error
+            raise socket_error(operation, self._url, error) from error
         except OSError as error:
-            raise faults.of_socket(operation, self._url, error) from error
+            raise socket_error(operation, self._url, error) from error
         except _STUMBLES as error:
             raise faults.garbage(operation, self._url, error) from error
 

@@ -1,9 +1,8 @@
-"""What a server's refusal means to a technician: status codes and socket errors → the agent's errors. Pure.
+"""What a server's refusal means to a technician: status codes → the agent's errors. Pure.
 
 `client.py` catches the vendor's exceptions and asks here for the words; codes are those of Part 6, Annex A.
 """
 
-import socket
 from dataclasses import dataclass
 from typing import Final
 
@@ -129,51 +128,6 @@ def of_status(operation: str, url: str, code: int, name: str) -> EdgeAgentError:
     return meaning.kind(operation, url, cause, meaning.hint)
 
 
-def of_socket(operation: str, url: str, error: OSError) -> EdgeAgentError:
-    """The error for a connection that could not be made, or broke."""
-    if isinstance(error, TimeoutError):
-        return silent(operation, url)
-    if isinstance(error, socket.gaierror):
-        return NotConnected(
-            operation,
-            url,
-            Words("호스트 이름을 찾을 수 없습니다", "the host name is not known"),
-            Words(
-                "url의 호스트 이름과 DNS를 확인하거나 IP 주소를 쓰십시오",
-                "check the host in url and the DNS, or write its IP address",
-            ),
-        )
-    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return NotConnected(
-            operation,
-            url,
-            Words("이 주소에서 응답하는 서버가 없습니다", "nothing listens at this address"),
-            Words(
-                "서버가 켜져 있는지, 포트 번호와 방화벽이 맞는지 확인하십시오",
-                "check that the server runs, and the port and firewall",
-            ),
-        )
-    if isinstance(error, ConnectionError):
-        return NotConnected(
-            operation,
-            url,
-            Words("서버 쪽에서 연결이 끊어졌습니다", "the server's side closed the connection"),
-            Words(
-                "서버가 멈췄거나 다시 시작했는지 확인하십시오. 자동으로 다시 연결합니다",
-                "see whether the server stopped or restarted; the agent connects again by itself",
-            ),
-        )
-    return NotConnected(
-        operation,
-        url,
-        Words(f"연결할 수 없습니다: {error}", f"no connection can be made: {error}"),
-        Words(
-            "케이블, 스위치, IP 설정을 확인하십시오. 자동으로 다시 연결합니다",
-            "check cable, switch and IP settings; the agent connects again by itself",
-        ),
-    )
-
-
 def closed_early(operation: str, url: str, certificate: str) -> EdgeAgentError:
     """The server hung up while a secured channel or session was being made: it mostly doesn't trust us yet."""
     return NotConnected(
@@ -186,19 +140,6 @@ def closed_early(operation: str, url: str, certificate: str) -> EdgeAgentError:
         Words(
             f"서버가 에이전트의 인증서({certificate})를 신뢰하지 않을 때 흔한 일입니다: 서버에서 신뢰로 등록하십시오",
             f"mostly it does not trust the agent's certificate ({certificate}) yet: trust it on the server",
-        ),
-    )
-
-
-def silent(operation: str, url: str) -> EdgeAgentError:
-    """No answer within the deadline, not even a no."""
-    return TimedOut(
-        operation,
-        url,
-        Words("정한 시간 안에 응답이 없습니다", "no answer within the deadline"),
-        Words(
-            "네트워크(방화벽, 스위치)와 서버 상태를 확인하십시오. 느린 서버라면 timeout을 늘리십시오",
-            "check the network (firewall, switch) and the server; for a slow server raise timeout",
         ),
     )
 

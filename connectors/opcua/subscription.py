@@ -25,7 +25,7 @@ from connectors.opcua.plan import Plan
 from connectors.opcua.sequence import Sequence
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.wire import DATA_CHANGE, STATUS_CHANGE, Message, Part, split_publish, split_republish, status_of
-from edge_agent.api import Clock, Frame, NotConnected, Outlet, Words, kernel_faults, overflowed
+from edge_agent.api import Clock, Frame, NotConnected, Outlet, Words, kernel_faults, overflowed, unanswered
 
 PUBLISHERS: Final = 4
 """Three requests stay at the server while the fourth one's response is worked on."""
@@ -196,7 +196,7 @@ class Subscription:
             if self._lock.locked():  # we are the ones who wait: for the agent's queue
                 self._heard = now
             if now - self._heard > silence:
-                raise faults.silent("read", self._url)
+                raise unanswered("read", self._url)
             await self._load_kernel()
 
     async def _load_kernel(self) -> None:

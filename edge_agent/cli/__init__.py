@@ -1,7 +1,8 @@
 """The console command `edge-agent`: one file a command group, heavy imports inside the commands.
 
-Exit codes: 0 done · 1 the check, the demo or the command found a fault · 69 the agent asked for is not running ·
-70 a defect of the program · 75 another agent runs on this state folder · 78 the configuration has faults.
+Exit codes: 0 done · 1 the check, the demo or the command found a fault · 69 the agent asked for is not running, or
+this machine cannot do what is asked · 70 a defect of the program · 75 another agent runs on this state folder ·
+78 the configuration has faults.
 """
 
 import os
@@ -18,7 +19,7 @@ EXIT_CONFIG: Final = 78
 def main() -> None:
     """Runs the command; the CLI's last line is here: what nobody expected is said in one sentence, exit code 70."""
     from edge_agent.cli.app import app
-    from edge_agent.errors import ConfigError, EdgeAgentError
+    from edge_agent.errors import ConfigError, EdgeAgentError, Unsupported
 
     try:
         app()
@@ -29,7 +30,7 @@ def main() -> None:
         sys.exit(EXIT_CONFIG)
     except EdgeAgentError as error:
         print(error.in_language(language()), file=sys.stderr)  # noqa: T201 - the same
-        sys.exit(EXIT_FAULT)
+        sys.exit(EXIT_UNAVAILABLE if isinstance(error, Unsupported) else EXIT_FAULT)
     except Exception as error:
         if os.environ.get("EDGE_AGENT_TRACEBACK"):
             raise

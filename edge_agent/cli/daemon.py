@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import anyio
 import structlog
@@ -20,6 +20,7 @@ from edge_agent.cli import EXIT_BUSY
 from edge_agent.cli.kernels import place_kernel_cache
 from edge_agent.clock import SystemClock
 from edge_agent.config.loader import Loaded, load
+from edge_agent.errors import EdgeAgentError
 from edge_agent.registry import Sections
 
 
@@ -28,18 +29,35 @@ def run_daemon(path: Path) -> int:
     _open_standard_streams()
     place_kernel_cache()
     _set_up_log()
-    loaded = load(path, Sections())
+    loaded = load(path, Sections(), secrets_later=True)
+    for warning in loaded.warnings:
+        place = f"{warning.file}:{warning.line}"
+        _log_of_agent().warning("configuration_warning", code=warning.code, place=place, text=warning.cause.en)
     with _only_one(loaded.config.runtime.state) as alone:
         if not alone:
-            structlog.get_logger("agent").error("already_running", state=str(loaded.config.runtime.state))
+            _log_of_agent().error("already_running", state=str(loaded.config.runtime.state))
             return EXIT_BUSY
         try:
             anyio.run(_run, loaded)
-        except Exception:
-            structlog.get_logger("agent").exception("agent_failed")
+        except Exception as error:
+            _log_of_agent().exception("agent_failed")
+            if isinstance(error, ExceptionGroup) and (ours := _alone(error)) is not None:
+                raise ours from error
             raise
     _leave_threads(1.0)
     return 0
+
+
+def _log_of_agent() -> Any:
+    return structlog.get_logger("agent")
+
+
+def _alone(group: ExceptionGroup[Exception]) -> EdgeAgentError | None:
+    """What the agent says on purpose, where a task group raised nothing else: it decides the exit code."""
+    one: BaseException = group
+    while isinstance(one, BaseExceptionGroup) and len(one.exceptions) == 1:
+        one = one.exceptions[0]
+    return one if isinstance(one, EdgeAgentError) else None
 
 
 def _leave_threads(patience: float) -> None:

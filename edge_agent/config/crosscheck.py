@@ -61,7 +61,6 @@ class Crosscheck:
             claims += found
         yield from self._ownerless(claims)
         yield from self._tags_twice(claims)
-        yield from self._secret_files()
 
     # Names.
 
@@ -133,7 +132,8 @@ class Crosscheck:
 
     # Files.
 
-    def _secret_files(self) -> Iterator[Fault]:
+    def missing_secrets(self) -> Iterator[Fault]:
+        """Secrets whose file is not there: a fault for `check`, a warning for an agent that can wait for them."""
         for key in ("links", "sinks"):
             for place, item in enumerate(self._list(key)):
                 yield from self._files_of(item, (key, place))

@@ -74,10 +74,13 @@ class Loaded:
     """What works but should be looked at."""
 
 
-def load(path: Path, sections: SectionTable) -> Loaded:
-    """The configuration in the file at `path`. Raises ConfigError with all faults, in file order."""
+def load(path: Path, sections: SectionTable, *, secrets_later: bool = False) -> Loaded:
+    """The configuration in the file at `path`. Raises ConfigError with all faults, in file order.
+
+    With `secrets_later` a secret's missing file is a warning: collection can begin without it.
+    """
     with _without_collector():
-        return _Loading(path, sections).load()
+        return _Loading(path, sections, secrets_later).load()
 
 
 @contextmanager
@@ -101,6 +104,7 @@ class _Loading:
 
     path: Path
     sections: SectionTable
+    secrets_later: bool = False
     faults: list[Fault] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     """Names in the order in which faults are listed."""
@@ -133,12 +137,14 @@ class _Loading:
         config = self._validated(document, AgentConfig, whole)
         check = Crosscheck(document, self.path.parent, [_sound(link) for link in links])
         self.faults += check.faults(self.silent)
+        missing = tuple(check.missing_secrets())
+        self.faults += () if self.secrets_later else missing
         self.faults += journal_faults(document, config) if config is not None else ()
         if self.faults or config is None:
             raise self._error()
         config = with_paths(config, self.path.parent)
         tags, numbers = number(config)
-        return Loaded(config, tags, numbers, tuple(warnings_of(document, config, tags)))
+        return Loaded(config, tags, numbers, (*missing, *warnings_of(document, config, tags)))
 
     def _error(self) -> ConfigError:
         unique = {(one.code, one.file, one.line, one.column, one.cause): one for one in self.faults}

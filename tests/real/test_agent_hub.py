@@ -101,3 +101,18 @@ def test_the_bucket_is_made_while_it_runs(tmp_path: Path, mbserver: Any, influxd
     influxdb.bucket = "forgotten"
     agent.until("deliveries", more_delivered(refused))
     everything_arrived(influxdb, finish(agent))
+
+
+def test_collection_goes_on_until_the_secret_is_there(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
+    file = tmp_path / "token"
+    sections = config([meters(mbserver().port)], [hub(influxdb, token={"file": str(file)})])
+    agent = start(tmp_path, sections)
+    (warned,) = log(agent, "configuration_warning")
+    assert "EA-132" in warned
+    missing = agent.until("what is missing", lambda s: s["ledger"][0]["error"] and collected(20)(s))
+    assert missing["ledger"][0]["error"]["code"] == "EA-203"
+    assert str(file) in missing["ledger"][0]["error"]["en"]
+    assert balanced(missing["ledger"][0])
+    file.write_text(influxdb.token)
+    agent.until("deliveries", more_delivered(missing))
+    everything_arrived(influxdb, finish(agent))

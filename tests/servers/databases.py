@@ -1,6 +1,6 @@
-"""The databases a hub runs, as processes of their own with their own data: InfluxDB 2 and VictoriaMetrics.
+"""The databases a hub runs, as processes of their own with their own data: InfluxDB 2 and 1, and VictoriaMetrics.
 
-Both have ``url, org, bucket, token`` for a sink's configuration, and survive ``stop``/``kill`` and ``start`` with the
+All have ``url, org, bucket, token`` for a sink's configuration, and survive ``stop``/``kill`` and ``start`` with the
 same port and data. ``with InfluxDB(folder) as hub:`` starts and ends one.
 """
 
@@ -30,6 +30,7 @@ class Database:
     org = ""
     bucket = ""
     token = ""
+    health = "/health"
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.folder = folder
@@ -42,7 +43,7 @@ class Database:
 
     def _is_ready(self) -> Mapping[str, Any] | None:
         try:
-            self.call("GET", "/health", deadline_s=2.0)
+            self.call("GET", self.health, deadline_s=2.0)
         except _UNREACHABLE:
             return None
         return {"url": self.url}
@@ -98,7 +99,36 @@ class Database:
         self.call("POST", "/api/v2/write", where, lines.encode())
 
 
-class InfluxDB(Database):
+class _Influxql(Database):
+    """What answers InfluxQL."""
+
+    def _ask(self, question: str, bucket: str) -> Any:
+        raise NotImplementedError
+
+    def query_influxql(self, query: str, bucket: str | None = None) -> list[dict[str, Any]]:
+        """The rows of an InfluxQL query, times as integer ns; the tags of a GROUP BY are columns too.
+
+        :raises ServerFailed: with the database's words, if it refuses the query.
+        """
+        rows: list[dict[str, Any]] = []
+        for result in self._ask(query, bucket or self.bucket)["results"]:
+            if "error" in result:
+                raise ServerFailed(f"{query}: {result['error']}")
+            for series in result.get("series", []):
+                tags = series.get("tags", {})
+                rows += [dict(zip(series["columns"], row, strict=True)) | tags for row in series["values"]]
+        return rows
+
+    def count(self, measurement: str, bucket: str | None = None) -> int:
+        """How many values a measurement holds, over all series and fields."""
+        rows = self.query_influxql(f'SELECT COUNT(*) FROM "{measurement}"', bucket)
+        return sum(n for row in rows for name, n in row.items() if name != "time")
+
+    def measurements(self, bucket: str | None = None) -> list[str]:
+        return sorted(row["name"] for row in self.query_influxql("SHOW MEASUREMENTS", bucket))
+
+
+class InfluxDB(_Influxql):
     """A real InfluxDB 2, set up with one organisation, one bucket that keeps everything, and one token.
 
     :raises MissingService: when it was not built.
@@ -138,28 +168,56 @@ class InfluxDB(Database):
         json_body = {"Content-Type": "application/json"}
         self.call("POST", "/api/v2/setup", body=json.dumps(wanted).encode(), headers=json_body)
 
-    def query_influxql(self, query: str, bucket: str | None = None) -> list[dict[str, Any]]:
-        """The rows of an InfluxQL query, times as integer ns; the tags of a GROUP BY are columns too.
+    def _ask(self, question: str, bucket: str) -> Any:
+        return json.loads(self.call("GET", "/query", {"db": bucket, "q": question, "epoch": "ns"}))
 
-        :raises ServerFailed: with the database's words, if it refuses the query.
-        """
-        answer = self.call("GET", "/query", {"db": bucket or self.bucket, "q": query, "epoch": "ns"})
-        rows: list[dict[str, Any]] = []
-        for result in json.loads(answer)["results"]:
-            if "error" in result:
-                raise ServerFailed(f"{query}: {result['error']}")
-            for series in result.get("series", []):
-                tags = series.get("tags", {})
-                rows += [dict(zip(series["columns"], row, strict=True)) | tags for row in series["values"]]
-        return rows
 
-    def count(self, measurement: str, bucket: str | None = None) -> int:
-        """How many values a measurement holds, over all series and fields."""
-        rows = self.query_influxql(f'SELECT COUNT(*) FROM "{measurement}"', bucket)
-        return sum(n for row in rows for name, n in row.items() if name != "time")
+class InfluxDB1(_Influxql):
+    """Debian's InfluxDB 1.6.7, with a user who must give his password; `bucket` is the database.
 
-    def measurements(self, bucket: str | None = None) -> list[str]:
-        return sorted(row["name"] for row in self.query_influxql("SHOW MEASUREMENTS", bucket))
+    :raises MissingService: when it is not installed.
+    """
+
+    name = "influxdb1"
+    bucket = "line"
+    user = "writer"
+    password = "password of the tests"
+    health = "/ping"
+
+    def _command(self) -> list[str | Path]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.folder / "influxdb.conf"
+        config.write_text(
+            f"""reporting-disabled = true
+bind-address = "127.0.0.1:{free_port()}"
+[meta]
+dir = "{self.folder}/meta"
+[data]
+dir = "{self.folder}/data"
+wal-dir = "{self.folder}/wal"
+query-log-enabled = false
+[monitor]
+store-enabled = false
+[http]
+bind-address = "127.0.0.1:{self.port}"
+auth-enabled = true
+log-enabled = false
+[logging]
+level = "error"
+suppress-logo = true
+"""
+        )
+        return [cache.program("influxd", ".ci/services debian"), "run", "-config", config]
+
+    def start(self, deadline_s: float = 45.0) -> Self:
+        super().start(deadline_s)
+        self._ask(f"CREATE USER {self.user} WITH PASSWORD '{self.password}' WITH ALL PRIVILEGES", self.bucket)
+        self._ask(f'CREATE DATABASE "{self.bucket}"', self.bucket)
+        return self
+
+    def _ask(self, question: str, bucket: str) -> Any:
+        query = {"db": bucket, "q": question, "epoch": "ns", "u": self.user, "p": self.password}
+        return json.loads(self.call("POST", "/query", query))
 
 
 class VictoriaMetrics(Database):

@@ -18,9 +18,10 @@ from anyio import to_thread
 
 from edge_agent.api import Answer, Batch, Clock, Refusal, Refused, TagTable, TimedOut, Words
 from edge_agent.model.tag import NO_TAG
-from edge_agent.sinks.influxdb.config import InfluxDbSection
-from edge_agent.sinks.influxdb.connection import HubConnection, timed_out
+from edge_agent.sinks.influxdb.config import HubSection
+from edge_agent.sinks.influxdb.connection import HubConnection
 from edge_agent.sinks.influxdb.encode import Encoder, gzip
+from edge_agent.sinks.influxdb.faults import deadline_passed
 from edge_agent.sinks.influxdb.parts import Limit, Part, all_poison, first_parts
 from edge_agent.sinks.influxdb.plan import SUPERSEDED, Plan, Told, make_plan
 from edge_agent.sinks.influxdb.reply import Reply, Verdict, judge
@@ -60,7 +61,7 @@ class _Delivery:
 class InfluxDbSink:
     """Delivers to one bucket."""
 
-    def __init__(self, section: InfluxDbSection, clock: Clock) -> None:
+    def __init__(self, section: HubSection, clock: Clock) -> None:
         """Opens nothing yet; the token is read with the first write."""
         self._clock = clock
         self._ns_per_unit = NS_PER_UNIT[section.precision]
@@ -98,9 +99,13 @@ class InfluxDbSink:
             with anyio.fail_after(self._deadline):
                 result = await to_thread.run_sync(work, abandon_on_cancel=True)
             answered = True
-        except (TimeoutError, TimedOut) as error:
+        except TimeoutError as error:
             self._limit.too_slow(*self._in_flight)
-            raise timed_out(self._hub.name) from error
+            raise deadline_passed(self._hub.name) from error
+        except TimedOut as error:
+            if error.operation == "write":  # not while connecting: then the size was not to blame
+                self._limit.too_slow(*self._in_flight)
+            raise
         finally:
             if not answered:
                 self._hub.drop()

@@ -1,15 +1,18 @@
-"""The configuration section of an InfluxDB sink."""
+"""The configuration sections of an InfluxDB sink: one for each of the three write APIs."""
 
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, Self
+from urllib.parse import urlencode, urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from edge_agent.api import Duration, Secret, SinkSection
+from edge_agent.api import Duration, Secret, Section, SinkSection
 from edge_agent.config.base import FilePath
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_V1_UNITS = {"ms": "ms", "us": "u", "ns": "n"}
+_V3_UNITS = {"ms": "millisecond", "us": "microsecond", "ns": "nanosecond"}
+Filled = Annotated[str, Field(min_length=1)]
 
 
 def _fault(kind: str, ko: str, en: str, cure_ko: str, cure_en: str) -> PydanticCustomError:
@@ -17,19 +20,15 @@ def _fault(kind: str, ko: str, en: str, cure_ko: str, cure_en: str) -> PydanticC
     return PydanticCustomError(kind, "{en}", words)
 
 
-class InfluxDbSection(SinkSection):
-    """InfluxDB 2 or anything with its write API: InfluxDB 1.8 (bucket `database/policy`, token `user:password`), 3,
-    VictoriaMetrics (org, bucket and token as you like). TLS is always verified; a hub of your own names its CA file.
-    """
+class HubSection(SinkSection):
+    """What all three have. TLS is always verified; a hub of your own names its CA file."""
 
-    sink: Literal["influxdb"]
     url: Annotated[str, Field(max_length=2000)]
     """`https://hub.example.kr:8086`, with a path where a proxy wants one."""
-    org: Annotated[str, Field(min_length=1)]
-    bucket: Annotated[str, Field(min_length=1)]
-    token: Secret
     ca_file: FilePath | None = None
     """PEM file of the CA that signed the hub's certificate, where that is not a public one."""
+    crl_file: FilePath | None = None
+    """PEM file with that CA's current list of revoked certificates; read again with each connection."""
     plain_http: bool = False
     """Allows http:// to another machine: values and token then cross the network readable."""
     timeout: Duration = Field(default="10s")  # type: ignore[assignment]  # validate_default turns the text into seconds
@@ -39,8 +38,23 @@ class InfluxDbSection(SinkSection):
     encoder: Literal["auto", "numba", "python"] = "auto"
     """`auto`: numba where detection has it in memory anyway, else Python (more CPU, 100 MB less memory)."""
 
+    @property
+    def place(self) -> str:
+        """Where in the hub the values go, for people."""
+        raise NotImplementedError
+
+    @property
+    def write_path(self) -> str:
+        """Path and query of the write API, below the url's own path."""
+        raise NotImplementedError
+
+    @property
+    def secret(self) -> Secret | None:
+        """What proves who we are; None where the hub asks nobody."""
+        raise NotImplementedError
+
     @model_validator(mode="after")
-    def _url_is_sound(self) -> "InfluxDbSection":
+    def _url_is_sound(self) -> Self:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not _has_host(self.url):
             raise _fault(
@@ -67,6 +81,103 @@ class InfluxDbSection(SinkSection):
                 "use https:// (with ca_file for a private CA); if it must be, add plain_http: true",
             )
         return self
+
+
+class InfluxDbSection(HubSection):
+    """InfluxDB 2, or what speaks its write API: VictoriaMetrics (org, bucket and token as you like), 3.
+
+    https://docs.influxdata.com/influxdb/v2/api/#operation/PostWrite
+    """
+
+    sink: Literal["influxdb"]
+    org: Filled
+    bucket: Filled
+    token: Secret
+
+    @property
+    def place(self) -> str:
+        return f"bucket {self.bucket}"
+
+    @property
+    def write_path(self) -> str:
+        query = {"org": self.org, "bucket": self.bucket, "precision": self.precision}
+        return f"/api/v2/write?{urlencode(query)}"
+
+    @property
+    def secret(self) -> Secret | None:
+        return self.token
+
+
+class InfluxDb1User(Section):
+    """A user of the database, with the right to write to it."""
+
+    name: Annotated[str, Field(pattern="^[^:]+$")]
+    password: Secret
+
+
+class InfluxDb1Section(HubSection):
+    """InfluxDB 1.x through `/write`, or what speaks it.
+
+    https://docs.influxdata.com/influxdb/v1/tools/api/#write-http-endpoint
+    """
+
+    sink: Literal["influxdb1"]
+    database: Filled
+    policy: Filled | None = None
+    """Retention policy; without it the database's default one."""
+    user: InfluxDb1User | None = None
+    """Without user and token the hub is one that asks nobody (`auth-enabled = false`)."""
+    token: Secret | None = None
+    """A bearer token in place of a user: a JWT of the hub's `shared-secret`, or what a proxy in front of it wants."""
+
+    @property
+    def place(self) -> str:
+        return f"database {self.database}" + (f", policy {self.policy}" if self.policy else "")
+
+    @property
+    def write_path(self) -> str:
+        query = {"db": self.database} | ({"rp": self.policy} if self.policy else {})
+        return f"/write?{urlencode(query | {'precision': _V1_UNITS[self.precision]})}"
+
+    @property
+    def secret(self) -> Secret | None:
+        return self.token if self.user is None else self.user.password
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> Self:
+        if self.user is not None and self.token is not None:
+            raise _fault(
+                "token_or_user",
+                "user와 token이 함께 적혀 있습니다",
+                "there are both a user and a token",
+                "허브가 쓰는 방식 하나만 남기십시오",
+                "leave the one that the hub uses",
+            )
+        return self
+
+
+class InfluxDb3Section(HubSection):
+    """InfluxDB 3 through `/api/v3/write_lp`.
+
+    https://docs.influxdata.com/influxdb3/core/write-data/http-api/v3-write-lp/
+    """
+
+    sink: Literal["influxdb3"]
+    database: Filled
+    token: Secret
+
+    @property
+    def place(self) -> str:
+        return f"database {self.database}"
+
+    @property
+    def write_path(self) -> str:
+        query = {"db": self.database, "precision": _V3_UNITS[self.precision], "accept_partial": "true"}
+        return f"/api/v3/write_lp?{urlencode(query)}"
+
+    @property
+    def secret(self) -> Secret | None:
+        return self.token
 
 
 def _has_host(url: str) -> bool:

@@ -4,37 +4,57 @@ urllib3's connection is used without its pool: so `drop` can cut the socket unde
 """
 
 import http.client
+import io
 import socket
-import ssl
 from contextlib import suppress
-from typing import Final
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
-from urllib3.exceptions import TimeoutError as HttpTimeout
+from urllib3.exceptions import HTTPError
 
 from edge_agent import __version__
-from edge_agent.api import EdgeAgentError, NotConnected, ProtocolError, Refused, TimedOut, Words
-from edge_agent.sinks.influxdb.config import InfluxDbSection
+from edge_agent.sinks.influxdb.config import HubSection
+from edge_agent.sinks.influxdb.faults import tls_context, translated
 from edge_agent.sinks.influxdb.reply import Reply
-from edge_agent.sinks.influxdb.secret import read_token
+from edge_agent.sinks.influxdb.secret import authorization
 
 _LONGEST_ANSWER: Final = 64 * 1024
+_FAULTS: Final = (HTTPError, OSError, http.client.HTTPException)
+
+
+class _WholeLines(io.BufferedReader):
+    """Where the answer breaks off in the middle of its head, http.client takes what it has for the whole of it."""
+
+    _begun = False
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if not line.endswith(b"\n") and len(line) != size and (line or self._begun):
+            raise http.client.IncompleteRead(line)
+        self._begun = True
+        return line
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose head is there to its last line, or IncompleteRead."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self.fp = _WholeLines(self.fp.detach())
 
 
 class HubConnection:
     """Posts bodies to one bucket. `name` is what errors call the hub."""
 
-    def __init__(self, section: InfluxDbSection) -> None:
-        """Opens nothing; the token is read with the first request."""
+    def __init__(self, section: HubSection) -> None:
+        """Opens nothing; the secret is read with the first request."""
         self._section = section
         self._url = urlsplit(section.url)
-        query = {"org": section.org, "bucket": section.bucket, "precision": section.precision}
-        self._target = f"{quote(self._url.path.rstrip('/'))}/api/v2/write?{urlencode(query)}"
+        self._target = quote(self._url.path.rstrip("/")) + section.write_path
         self._connection: HTTPConnection | None = None
-        self._token: str | None = None
-        self.name = f"{section.url} (bucket {section.bucket})"
+        self._authorization: str | None = None
+        self.name = f"{section.url} ({section.place})"
 
     def drop(self) -> None:
         """Cuts the connection, even under a thread that waits on it; the next request makes a new one.
@@ -49,36 +69,41 @@ class HubConnection:
             connection.close()
 
     def token_changed(self) -> bool:
-        """Reads the token anew; whether it is another one than the last request used."""
-        before, self._token = self._token, read_token(self._section.token, self.name)
-        return self._token != before
+        """Reads the secret anew; whether it is another one than the last request used."""
+        before, self._authorization = self._authorization, authorization(self._section, self.name)
+        return self._authorization != before
 
     def post(self, content: bytes) -> Reply:
         """One request; once more over a new connection if the hub had closed the idle one. Errors as a sink's."""
-        if self._token is None:
-            self._token = read_token(self._section.token, self.name)
+        if self._authorization is None:
+            self._authorization = authorization(self._section, self.name)
         kept_alive = self._connection
         if kept_alive is not None and kept_alive.is_connected:
             try:
                 return self._request(kept_alive, content)
             except ConnectionError:
                 pass
-            except (HTTPError, OSError, http.client.HTTPException) as error:
-                raise translated(error, self.name) from error
+            except _FAULTS as error:
+                raise translated("write", self.name, error) from error
         self.drop()
         try:
-            return self._request(self._connect(), content)
-        except (HTTPError, OSError, http.client.HTTPException) as error:
-            raise translated(error, self.name) from error
+            connection = self._connect()
+        except _FAULTS as error:
+            raise translated("connect", self.name, error) from error
+        try:
+            return self._request(connection, content)
+        except _FAULTS as error:
+            raise translated("write", self.name, error) from error
 
     def _request(self, connection: HTTPConnection, content: bytes) -> Reply:
         headers = {
-            "Authorization": f"Token {self._token}",
             "Content-Encoding": "gzip",
             "Content-Type": "text/plain; charset=utf-8",
             "User-Agent": f"edge-agent/{__version__}",
             "Accept": "application/json",
         }
+        if self._authorization is not None:
+            headers["Authorization"] = self._authorization
         # A hub may answer (413) and close before it has read everything: its answer is waiting all the same.
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.request("POST", self._target, body=content, headers=headers, preload_content=False)
@@ -89,93 +114,12 @@ class HubConnection:
         return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
 
     def _connect(self) -> HTTPConnection:
-        host, port, timeout = self._url.hostname or "", self._url.port, self._section.timeout
+        host, port, section = self._url.hostname or "", self._url.port, self._section
         if self._url.scheme == "http":
-            self._connection = HTTPConnection(host, port or 80, timeout=timeout)
+            self._connection = HTTPConnection(host, port or 80, timeout=section.timeout)
         else:
-            self._connection = HTTPSConnection(host, port or 443, timeout=timeout, ssl_context=self._trust())
+            trust = tls_context(section.ca_file, section.crl_file)
+            self._connection = HTTPSConnection(host, port or 443, timeout=section.timeout, ssl_context=trust)
+        self._connection.response_class = _Response
         self._connection.connect()
         return self._connection
-
-    def _trust(self) -> ssl.SSLContext:
-        file = self._section.ca_file
-        try:
-            return ssl.create_default_context(cafile=file)
-        except OSError as error:  # SSLError is one too
-            raise Refused(
-                "read CA file",
-                str(file),
-                Words(f"CA 파일을 읽을 수 없습니다 ({error})", f"the CA file cannot be read ({error})"),
-                Words("PEM 형식 파일의 경로와 권한을 확인하십시오", "check path, rights and that it is a PEM file"),
-            ) from error
-
-
-def translated(error: Exception, name: str) -> EdgeAgentError:
-    """What an exception of urllib3, ssl or the socket means for the hub called `name`."""
-    if isinstance(error, SSLError) and error.args and isinstance(error.args[0], ssl.SSLError):
-        error = error.args[0]
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _untrusted(name, error.verify_message)
-    if isinstance(error, TimeoutError) or (
-        isinstance(error, HttpTimeout) and not isinstance(error, NewConnectionError)
-    ):
-        return timed_out(name)
-    if isinstance(error, ssl.SSLError):
-        return _no_tls(name, str(error))
-    if isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError):
-        return _no_http(name, repr(error))
-    return NotConnected(
-        "write",
-        name,
-        Words(f"허브에 연결할 수 없습니다 ({error})", f"the hub cannot be reached ({error})"),
-        Words(
-            "허브의 전원, 네트워크, url의 주소와 포트를 확인하십시오. 데이터는 보관 중입니다",
-            "check the hub's power, the network, and address and port of `url`; data is kept meanwhile",
-        ),
-    )
-
-
-def timed_out(name: str) -> TimedOut:
-    """The hub did not answer within the deadline."""
-    return TimedOut(
-        "write",
-        name,
-        Words("허브가 제시간에 응답하지 않습니다", "the hub did not answer in time"),
-        Words(
-            "회선과 허브의 부하를 확인하십시오. 다음에는 더 작게 나누어 보냅니다",
-            "check the line and the hub's load; the next attempt sends smaller pieces",
-        ),
-    )
-
-
-def _untrusted(name: str, why: str) -> Refused:
-    return Refused(
-        "connect",
-        name,
-        Words(f"허브의 인증서를 신뢰할 수 없습니다 ({why})", f"the hub's certificate is not trusted ({why})"),
-        Words(
-            "사설 인증서라면 ca_file에 CA를 지정하고, 인증서의 이름과 기간, 이 장치의 시계를 확인하십시오",
-            "for a private CA set ca_file; check the certificate's names and dates, and this machine's clock",
-        ),
-    )
-
-
-def _no_tls(name: str, why: str) -> ProtocolError:
-    return ProtocolError(
-        "connect",
-        name,
-        Words(f"TLS 연결에 실패했습니다 ({why})", f"TLS could not be set up ({why})"),
-        Words(
-            "포트가 HTTPS용인지, 허브가 TLS 1.2 이상을 쓰는지 확인하십시오",
-            "check that the port speaks HTTPS and the hub TLS 1.2 or newer",
-        ),
-    )
-
-
-def _no_http(name: str, why: str) -> ProtocolError:
-    return ProtocolError(
-        "write",
-        name,
-        Words(f"HTTP가 아닌 응답입니다 ({why})", f"the answer is not HTTP ({why})"),
-        Words("url의 주소와 포트를 확인하십시오", "check address and port of `url`"),
-    )

@@ -15,7 +15,7 @@ from typing import Any
 from urllib3.exceptions import HTTPError
 
 from edge_agent.api import Refused, Words
-from edge_agent.sinks.influxdb.connection import translated
+from edge_agent.sinks.influxdb.faults import translated
 from edge_agent.sinks.influxdb.reply import Reply, judge
 from edge_agent.sinks.influxdb.schema import EVENT, QUALITY
 
@@ -91,7 +91,7 @@ def _client(hub: Hub) -> Iterator[Any]:
             judge(reply, name, 0)
             raise _rejected(name, reply.message) from error
         except (HTTPError, OSError) as error:
-            raise translated(error, name) from error
+            raise translated("ask", name, error) from error
 
 
 def _rejected(name: str, message: str) -> Refused:

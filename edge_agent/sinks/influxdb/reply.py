@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from edge_agent.api import EdgeAgentError, Overloaded, ProtocolError, Refused, TimedOut, Words
 
@@ -26,6 +26,14 @@ LONGEST_WAIT: Final = 3600.0
 _LONGEST_MESSAGE: Final = 500
 _DROPPED: Final = re.compile(r"dropped=(\d+)|dropped (\d+) points")
 _RETENTION: Final = re.compile(r"retention")
+
+
+_SPOKE_PLAIN: Final = b"HTTP request to an HTTPS server"
+"""What a TLS server written in Go (InfluxDB, VictoriaMetrics, most proxies) answers to plain HTTP."""
+
+
+_NO_POLICY: Final = "retention policy not found"
+"""InfluxDB 1 says so with a 500."""
 
 
 class Verdict(Enum):
@@ -52,25 +60,46 @@ class Reply:
     @property
     def message(self) -> str:
         """The server's own words, on one line."""
-        text = self.body.decode(errors="replace")
-        try:
-            parsed = json.loads(text)
-        except ValueError:
-            parsed = None
-        if isinstance(parsed, dict):
-            text = str(parsed.get("message") or parsed.get("error") or text)
-        return " ".join(text.split())[:_LONGEST_MESSAGE] or f"HTTP {self.status}"
+        said = self._json
+        text = str(said.get("message") or said.get("error") or self._text)
+        whole = ": ".join([text, *_line_faults(said)[:1]])
+        return " ".join(whole.split())[:_LONGEST_MESSAGE] or f"HTTP {self.status}"
 
     @property
     def dropped(self) -> int | None:
-        """How many points a partial write left out, where the server says so."""
-        found = _DROPPED.search(self.body.decode(errors="replace"))
-        return int(found[1] or found[2]) if found else None
+        """How many points a partial write left out, at least, where the server says so."""
+        found = _DROPPED.search(self._text)
+        if found is not None:
+            return int(found[1] or found[2])
+        return len(_line_faults(self._json)) or None
+
+    @property
+    def _text(self) -> str:
+        return self.body.decode(errors="replace")
+
+    @property
+    def _json(self) -> Mapping[str, Any]:
+        try:
+            parsed = json.loads(self.body)
+        except ValueError:
+            return {}
+        return parsed if isinstance(parsed, dict) else {}
 
     @property
     def about_time(self) -> bool:
         """Whether points were left out for their age, so that a part's age and not its tags decides."""
         return _RETENTION.search(self.message) is not None
+
+
+def _line_faults(said: Mapping[str, Any]) -> list[str]:
+    """InfluxDB 3's word on each line that it left out, each with the line's number."""
+    data = said.get("data")
+    lines = data if isinstance(data, list) else [data]
+    return [
+        f"line {one['line_number']}: {one['error_message']}"
+        for one in lines
+        if isinstance(one, dict) and "line_number" in one and "error_message" in one
+    ]
 
 
 def retry_after(reply: Reply, now: int) -> float | None:
@@ -92,6 +121,8 @@ def retry_after(reply: Reply, now: int) -> float | None:
 def judge(reply: Reply, obj: str, now: int) -> Verdict:
     """The verdict on the rows, or the error that keeps them all. `obj` names the hub, `now` is ns since 1970 UTC."""
     status = reply.status
+    if status == 400 and _SPOKE_PLAIN in reply.body:
+        raise _wants_tls(obj)
     if reply.is_page and (status < 300 or status in (400, 422)):
         raise _not_a_database(reply, obj)
     if 200 <= status < 300:
@@ -105,6 +136,8 @@ def judge(reply: Reply, obj: str, now: int) -> Verdict:
 
 def _error(reply: Reply, obj: str, now: int) -> EdgeAgentError:
     status, message = reply.status, reply.message
+    if status == 500 and _NO_POLICY in message:
+        status = 404
     if status in _REFUSED:
         cause, hint = _REFUSED[status]
         return Refused("write", obj, Words(f"{cause.ko} ({message})", f"{cause.en} ({message})"), hint)
@@ -128,21 +161,24 @@ def _said(status: int, message: str) -> Words:
 
 _REFUSED: Final = {
     401: (
-        Words("허브가 토큰을 인정하지 않습니다", "the hub does not know this token"),
+        Words("허브가 토큰(또는 사용자)을 인정하지 않습니다", "the hub does not know this token (or this user)"),
         Words(
-            "token이 가리키는 곳에 이 허브에서 발급한 토큰을 넣으십시오(재시작 불필요)",
-            "put a token of this hub where `token` points to (no restart needed)",
+            "token(또는 password)이 가리키는 곳에 이 허브에서 발급한 것을 넣으십시오(재시작 불필요)",
+            "put what this hub issued where `token` (or `password`) points to (no restart needed)",
         ),
     ),
     403: (
-        Words("토큰에 이 버킷에 쓸 권한이 없습니다", "the token may not write to this bucket"),
-        Words("버킷 쓰기 권한이 있는 토큰을 발급하십시오", "issue a token with write permission for the bucket"),
+        Words("이 버킷(데이터베이스)에 쓸 권한이 없습니다", "the token or user may not write to this bucket"),
+        Words("허브에서 쓰기 권한을 주십시오", "give it write permission for the bucket or database at the hub"),
     ),
     404: (
-        Words("허브에 이 조직, 버킷 또는 주소가 없습니다", "the hub has no such organisation, bucket or address"),
         Words(
-            "org, bucket, url의 철자를 확인하고 버킷이 없으면 허브에서 만드십시오",
-            "check the spelling of org, bucket and url; create the bucket at the hub if it is missing",
+            "허브에 이 조직, 버킷(데이터베이스) 또는 주소가 없습니다",
+            "the hub has no such organisation, bucket, policy or address",
+        ),
+        Words(
+            "철자와 url을 확인하고, 버킷(데이터베이스)이 없으면 허브에서 만드십시오",
+            "check the spelling of org, bucket or database, and url; create it at the hub if it is missing",
         ),
     ),
 }
@@ -155,6 +191,15 @@ def _moved(reply: Reply, obj: str) -> Refused:
         obj,
         Words(f"허브 주소가 {place}(으)로 옮겨졌습니다", f"the hub says it has moved to {place}"),
         Words("url을 새 주소로 바꾸십시오", "set `url` to the new address, if you trust it"),
+    )
+
+
+def _wants_tls(obj: str) -> ProtocolError:
+    return ProtocolError(
+        "write",
+        obj,
+        Words("이 포트는 HTTPS만 받습니다", "this port takes HTTPS only"),
+        Words("url을 https://로 바꾸십시오", "write https:// in `url`"),
     )
 
 

@@ -1,13 +1,28 @@
-"""The hub's token, read each time anew: a changed token needs no restart."""
+"""What proves to the hub who we are, read each time anew: a changed secret needs no restart."""
+
+from base64 import b64encode
 
 from edge_agent.api import Refused, Secret, Words
+from edge_agent.sinks.influxdb.config import HubSection, InfluxDb1Section, InfluxDbSection
 
 
-def read_token(secret: Secret, hub: str) -> str:
-    """The token without surrounding white space; raises Refused where it is missing, empty or not one ASCII word.
+def authorization(section: HubSection, hub: str) -> str | None:
+    """The Authorization header, None for a hub that asks nobody; raises Refused where the secret is not to be had.
 
-    `hub` is the object of the error: whose token it is.
+    `hub` is the object of the error: whose secret it is.
     """
+    secret = section.secret
+    if secret is None:
+        return None
+    if isinstance(section, InfluxDb1Section) and section.user is not None:
+        pair = f"{section.user.name}:{secret.read()}"
+        return f"Basic {b64encode(pair.encode()).decode()}"
+    scheme = "Token" if isinstance(section, InfluxDbSection) else "Bearer"
+    return f"{scheme} {_token(secret, hub)}"
+
+
+def _token(secret: Secret, hub: str) -> str:
+    """The token without surrounding white space; it must be one ASCII word."""
     text = secret.read().strip()
     if not text or not text.isascii() or any(character.isspace() for character in text):
         raise Refused(

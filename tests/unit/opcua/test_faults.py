@@ -5,7 +5,7 @@ from asyncua.ua.status_codes import code_to_name_doc
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from connectors.opcua import faults
-from edge_agent.api import NotConnected, Overloaded, ProtocolError, Refused, TimedOut
+from edge_agent.api import NotConnected, Overloaded, ProtocolError, Refused, TimedOut, socket_error
 
 URL = "opc.tcp://plc:4840"
 
@@ -81,7 +81,7 @@ def test_the_codes_we_react_to():
     ],
 )
 def test_socket_errors(error, kind, word):
-    found = faults.of_socket("connect", URL, error)
+    found = socket_error("connect", URL, error)
     assert type(found) is kind
     assert word in str(found)
     assert URL in found.in_language("ko")

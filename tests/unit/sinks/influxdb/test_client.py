@@ -53,7 +53,7 @@ async def sink(hub: FaultyHub, token: Path) -> AsyncIterator[InfluxDbSink]:
 
 
 def sink_to(url: str, token: Path | Secret, **more: object) -> InfluxDbSink:
-    facts = {"timeout": "500ms", "encoder": "python"} | more
+    facts = {"timeout": "2s", "encoder": "python"} | more
     return InfluxDbSink(section_of(url, token, **facts), SystemClock())
 
 
@@ -232,9 +232,16 @@ ERRORS = [
     (hubs.answer(200, "<html>log in</html>", Content_Type="text/html"), ProtocolError, "not InfluxDB"),
     (hubs.say(b"SSH-2.0-OpenSSH_9.2\r\n"), ProtocolError, "not HTTP"),
     (hubs.say(b"HTTP/1.1 204 No Content\r\n" + b"X: y\r\n" * 200 + b"\r\n"), ProtocolError, "not HTTP"),
-    (hubs.say(b"HTTP/1.1 400 Bad\r\nContent-Length: 100\r\n\r\nshort"), NotConnected, "reached"),
-    (hubs.reset, NotConnected, "reached"),
-    (hubs.hang_up, NotConnected, "reached"),
+    (hubs.say(b"HTTP/1.1 400 Bad\r\nContent-Length: 100\r\n\r\nshort"), ProtocolError, "broke off"),
+    (hubs.say(b"HTTP/1.1 204"), ProtocolError, "broke off"),
+    (hubs.say(b"HTTP/1.1 204 No Content\r\n"), ProtocolError, "broke off"),
+    (hubs.say(b"HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 2.9\r\n"), ProtocolError, "broke off"),
+    (hubs.say(b"HTTP/1.1 204 No Content\r\nX-Influxdb-Ver"), ProtocolError, "broke off"),
+    (hubs.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), ProtocolError, "broke off"),
+    (hubs.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"), ProtocolError, "broke off"),
+    (hubs.answer(400, "Client sent an HTTP request to an HTTPS server.\n"), ProtocolError, "HTTPS only"),
+    (hubs.reset, NotConnected, "closed the connection"),
+    (hubs.hang_up, NotConnected, "closed the connection"),
 ]
 
 

@@ -31,6 +31,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import numpy.typing as npt
+
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.config.base import (
     Duration,
@@ -116,6 +118,10 @@ class Batch:
     tags: TagTable
     frame: Frame
     events: Sequence[Event] = ()
+    backfill: bool = False
+    """What was left behind while newer rows went ahead, or is sent again: older than what other batches brought."""
+    begins: bool = True
+    """Its rows do not follow on those of the last batch of the same `backfill`: what was remembered of them is void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,8 @@ class Answer:
     refused: Sequence[Refusal] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Reason -> number of rows that this destination has no place for (`superseded`: same tag and same stored time)."""
+    dropped_rows: Mapping[str, npt.ArrayLike] = field(default_factory=dict)
+    """The rows behind `dropped`, by reason, where the sink knows them: for the ledger of each machine."""
 
 
 class Sink(Protocol):

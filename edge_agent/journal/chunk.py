@@ -8,8 +8,10 @@ from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from isal import isal_zlib
 
+from edge_agent.journal.tally import Tally
 from edge_agent.journal.columns import TIME_SCALES, compress, decompress, pack_bits, pack_integers, unpack
 from edge_agent.model import Event, EventClass, EventState, Frame, Kind, Label, Severity, TagTable
 
@@ -92,6 +94,8 @@ class Chunk:
     tags: TagTable
     frame: Frame
     events: tuple[Event, ...] = ()
+    tally: Tally | None = None
+    """Its rows by machine, where they have been counted."""
 
 
 def crc(data: bytes | memoryview, start: int) -> int:
@@ -185,6 +189,11 @@ def unpack_frame(payload: bytes | memoryview, rows: int) -> Frame:
     flags, at = unpack(data, at, rows, np.uint16)
     texts = tuple(json.loads(decompress(data[at:]))) if at < len(data) else ()
     return Frame(tag, time, received, bits, kind, status, flags, texts)
+
+
+def unpack_tags(payload: bytes, rows: int) -> npt.NDArray[np.int32]:
+    """The tag column alone; raises ValueError where the payload is not a frame."""
+    return unpack(memoryview(payload), 0, rows, np.int32)[0]
 
 
 def _columns(frame: Frame) -> tuple[Any, ...]:

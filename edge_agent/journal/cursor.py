@@ -1,23 +1,41 @@
-"""Cursor: one sink's place in the log, and its counters."""
+"""Cursor: one sink's places in the log, and its counters.
+
+A cursor reads in two lanes. *Live* is what comes in; *backfill* is what was left behind when live data was let pass
+(`leave_behind`), and what somebody wants to be sent again (`send_again`). Of each lane one batch may be outstanding;
+they are answered for in any order.
+"""
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from edge_agent.api import Answer, Batch
+from edge_agent.errors import JournalError
 from edge_agent.journal import disk
-from edge_agent.journal.chunk import Chunk
+from edge_agent.journal.gather import Gathering
+from edge_agent.journal.balance import balance, balance_by_machine
 from edge_agent.journal.ledger import Ledger, merged
+from edge_agent.journal.place import (
+    MAX_CLOSED,
+    MAX_RANGES,
+    CursorState,
+    Dropped,
+    Place,
+    Range,
+)
 from edge_agent.journal.quarantine import MAX_BYTES, Quarantine, lines_of
 from edge_agent.journal.reader import Reader, Source
-from edge_agent.journal.slots import CursorState, SlotFile, read_state
+from edge_agent.journal.replay import not_owed, span_of_times
+from edge_agent.journal.slots import SlotFile, read_state
+from edge_agent.journal.tally import NOTHING, Tally, machines_of, tally, untold
 from edge_agent.journal.view import View
-from edge_agent.model import Event, Frame, TagTable
+from edge_agent.model import Event, EventState, Frame
 
-MAX_EVENTS: Final = 1000
-"""Most events in one batch."""
 _MAX_REASONS: Final = 32
 _MAX_REASON: Final = 48
 
@@ -34,60 +52,33 @@ class Log(Source, Protocol):
         """A cursor's file could not be written (or, without an error, not be read): rows may be delivered again."""
         ...
 
+    def backfilled(self, name: str, range_: Range) -> None:
+        """All that was left behind in this range has been answered for."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Outstanding:
-    """A batch that was read, what the state was before, and the position after it."""
+    """A batch that was read: the very place where it begins, and what it means to have passed it."""
 
     batch: Batch
-    before: CursorState
-    after: CursorState
+    start: Place
+    after: Place
+    missing: Dropped
+    tally: Tally
 
 
-@dataclass(slots=True)
-class _Gathering:
-    """A batch on its way: what has been gathered, and the position after it."""
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What an answer says of a batch, by machine."""
 
-    sequence: int
-    row: int
-    missing: dict[str, int]
-    frames: list[Frame] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    tags: TagTable | None = None
-    rows: int = 0
-
-    def accepts(self, chunk: Chunk) -> bool:
-        """Rows of one table only in one batch."""
-        empty = not chunk.head.rows and not chunk.events
-        return empty or self.tags is None or self.tags is chunk.tags
-
-    def add(self, chunk: Chunk, limit: int) -> bool:
-        """Takes what `limit` rows leave room for; says whether that was all of the chunk."""
-        head = chunk.head
-        skip = min(self.row - head.rows_before, head.rows)
-        take = min(head.rows - skip, limit - self.rows)
-        if take:
-            whole = take == head.rows
-            self.frames.append(chunk.frame if whole else chunk.frame.rows(slice(skip, skip + take)))
-        if take or chunk.events:
-            self.tags = chunk.tags
-        self.events += chunk.events
-        self.rows += take
-        self.row += take
-        done = skip + take == head.rows
-        self.sequence = head.sequence + 1 if done else head.sequence
-        return done
-
-    def miss(self, until: int, oldest: int) -> None:
-        """Rows from here to `until` are no more; those before `oldest` went by retention."""
-        for reason, row in (("retention", min(oldest, until)), ("damaged", until)):
-            if row > self.row:
-                self.missing[reason] = self.missing.get(reason, 0) + row - self.row
-                self.row = row
+    delivered: Tally
+    refused: Tally
+    dropped: Dropped
 
 
 class Cursor:
-    """Made by `Journal.cursor`. `read` and `advance` are for one thread at a time; the rest for any."""
+    """Made by `Journal.cursor`. `read`, `advance` and `leave_behind` are for one thread at a time; the rest for any."""
 
     def __init__(self, name: str, log: Log, directory: Path) -> None:
         self.name = name
@@ -97,13 +88,14 @@ class Cursor:
         self._quarantine = Quarantine(directory / f"{name}.quarantine")
         self._slots: SlotFile | None = None
         self._state = CursorState()
-        self._outstanding: _Outstanding | None = None
-        self._lock = threading.Lock()
+        self._outstanding: dict[bool, _Outstanding] = {}
+        """By lane: True is backfill."""
+        self._lock = threading.RLock()
         self._in_trouble = False
 
     @property
     def state(self) -> CursorState:
-        """Position and counters."""
+        """Places and counters."""
         return self._state
 
     @property
@@ -153,83 +145,116 @@ class Cursor:
             return CursorState()
         header = view.segments[0].header
         row = max(header.rows, view.oldest)
+        base = Place(header.sequence, row, Tally.of(header.groups) + untold(row - header.rows))
         size = self._quarantine.length()
-        return CursorState(header.sequence, row, row, dict(header.lost), quarantine_bytes=size)
+        return CursorState(
+            base, base=base, base_lost=header.lost, base_lost_at=header.lost_at, quarantine_bytes=size
+        )
 
-    def read(self, max_rows: int) -> Batch | None:
-        """The next rows and events, at most `max_rows` rows of one tag table; None where there is nothing new.
+    def read(self, max_rows: int, *, backfill: bool = False) -> Batch | None:
+        """The next rows and events of a lane, at most `max_rows` rows of one tag table; None where there are none.
 
         Until `advance`, the same rows come again. Raises JournalError where the disk refuses to be read.
         """
-        view, before = self._log.view, self._state
-        gathering = _Gathering(before.sequence, before.row, {})
-        gathering.miss(view.oldest, view.oldest)
+        while True:
+            range_ = next(iter(self._state.ranges), None) if backfill else None
+            if backfill and range_ is None:
+                return None
+            batch = self._read(range_, max_rows)
+            if batch is not None or not backfill:
+                return batch
+
+    def _read(self, range_: Range | None, max_rows: int) -> Batch | None:
+        """A batch of the range, or of live data; None where there was nothing, and then that was passed over."""
+        view, state = self._log.view, self._state
+        start, end = (range_.first, range_.end) if range_ else (state.live, Place(view.sequence, view.rows, view.groups))
+        again = None if range_ is None else range_.again
+        gathering = Gathering(start, end, max_rows, again)
+        gathering.begin(view)
         try:
-            self._gather(gathering, view, max_rows)
+            self._gather(gathering, view)
         except OSError as error:
-            raise disk.refused("read journal", self._directory.parent, error) from error
-        dropped = merged(before.dropped, gathering.missing)
-        after = replace(before, sequence=gathering.sequence, row=gathering.row, dropped=dropped)
-        if gathering.tags is None:
-            self._pass(before, after)
+            raise self._unreadable(error) from error
+        gathering.finish(view)
+        events = gathering.events if range_ is None else _in_order(gathering.events, state.closed, range_)
+        lane = range_ is not None
+        if not (gathering.frames or events) or gathering.tags is None:
+            self._outstanding.pop(lane, None)
+            self._pass(start, gathering.place, gathering.dropped)
             return None
-        batch = Batch(gathering.tags, Frame.concat(gathering.frames), tuple(gathering.events))
-        self._outstanding = _Outstanding(batch, before, after)
+        begins = range_.begins if range_ else state.begins
+        batch = Batch(gathering.tags, Frame.concat(gathering.frames), tuple(events), lane, begins)
+        self._outstanding[lane] = _Outstanding(batch, start, gathering.place, gathering.dropped, gathering.tally)
         return batch
 
-    def _gather(self, gathering: _Gathering, view: View, limit: int) -> None:
-        while gathering.rows < limit and len(gathering.events) < MAX_EVENTS:
-            chunk = self._reader.next(view, gathering.sequence)
-            if chunk is None:
-                gathering.sequence = max(gathering.sequence, view.sequence)
-                gathering.miss(view.rows, self._log.view.oldest)
+    def _gather(self, gathering: Gathering, view: View) -> None:
+        while not gathering.is_full:
+            chunk = self._reader.next(view, gathering.place.sequence)
+            if chunk is None or gathering.is_beyond(chunk):
+                gathering.reach_end(self._log.view.oldest)
                 return
-            if not gathering.accepts(chunk):
-                return
-            gathering.miss(chunk.head.rows_before, self._log.view.oldest)
-            if not gathering.add(chunk, limit):
+            if not gathering.accepts(chunk) or not gathering.add(chunk, self._log.view.oldest):
                 return
 
-    def _pass(self, before: CursorState, after: CursorState) -> None:
+    def _unreadable(self, error: OSError) -> JournalError:
+        return disk.refused("read journal", self._directory.parent, error)
+
+    def _pass(self, start: Place, after: Place, missing: Dropped) -> None:
         """Nothing to deliver on the way from one to the other; missing rows are counted at once."""
-        self._outstanding = None
         with self._lock:
-            if self._state is not before:
+            moved = self._moved(start, after, missing)
+            if moved is None:
                 return
-            if after.dropped != before.dropped:
-                self._save(after)
+            if missing or moved.ranges != self._state.ranges:
+                self._save(moved)
             else:
-                self._state = after
+                self._state = moved
+
+    def _moved(self, start: Place, after: Place, missing: Dropped) -> CursorState | None:
+        """The state with the lane that stands at `start` put to `after`; None where no lane stands there any more."""
+        state = self._state
+        if state.live is start:
+            return replace(state, live=after, dropped=_bounded(state.dropped, missing))
+        number = next((i for i, each in enumerate(state.ranges) if each.first is start), None)
+        if number is None:
+            return None
+        range_ = state.ranges[number]
+        if after.row < range_.end.row or after.sequence < range_.end.sequence:
+            moved = state.with_range(number, replace(range_, first=after))
+        else:
+            moved = state.with_range(number, None)
+            self._log.backfilled(self.name, range_)
+        return moved if range_.again else replace(moved, dropped=_bounded(state.dropped, missing))
 
     def advance(self, batch: Batch, answer: Answer) -> None:
-        """Goes past `batch`, which must be the last one read, and counts what the sink said of its rows.
+        """Goes past `batch`, which must be the last one read of its lane, and counts what the sink said of its rows.
 
         Refused rows are durable in the quarantine file before the position moves. Where the cursor's own file can't
         be written, it goes on in memory, and after a restart these rows are delivered again.
         Raises ValueError where the answer does not fit the batch.
         """
-        outstanding = self._outstanding
+        outstanding = self._outstanding.get(batch.backfill)
         if outstanding is None or outstanding.batch is not batch:
             raise ValueError("advance wants the batch that was read last")
-        self._outstanding = None
-        rows = len(batch.frame)
-        refused = _refused_rows(answer, rows)
-        dropped = _bounded(answer.dropped)
-        delivered = rows - refused - sum(dropped.values())
-        if delivered < 0 or any(count < 0 for count in dropped.values()):
-            raise ValueError(f"answer for more than the {rows} rows of the batch")
-        size, unkept = self._keep(batch, answer, refused)
-        after = outstanding.after
-        after = replace(
-            after,
-            delivered=after.delivered + delivered,
-            quarantined=after.quarantined + (0 if unkept else refused),
-            dropped=_bounded(merged(after.dropped, dropped, {unkept: refused} if unkept else {})),
-            quarantine_bytes=size,
-        )
+        del self._outstanding[batch.backfill]
+        counted = _count(outstanding, answer)
         with self._lock:
-            if self._state is outstanding.before:
-                self._save(after)
+            moved = self._moved(outstanding.start, outstanding.after, outstanding.missing)
+            if moved is None:
+                return
+            if any(each.first is outstanding.start and each.again for each in self._state.ranges):
+                self._save(_sent_again(moved, counted))
+                return
+            size, unkept = self._keep(batch, answer, counted.refused.total)
+            dropped = counted.dropped if not unkept else _bounded(counted.dropped, {unkept: counted.refused})
+            moved = replace(
+                moved,
+                delivered=moved.delivered + counted.delivered,
+                quarantined=moved.quarantined if unkept else moved.quarantined + counted.refused,
+                dropped=_bounded(moved.dropped, dropped),
+                quarantine_bytes=size,
+            )
+            self._save(_begun(moved, batch, outstanding.after))
 
     def _keep(self, batch: Batch, answer: Answer, refused: int) -> tuple[int, str]:
         """The quarantine's new length, and the reason where the rows could only be counted."""
@@ -243,6 +268,65 @@ class Cursor:
         except OSError as error:
             self._log.cursor_trouble(self.name, error)
             return size, "quarantine_unavailable"
+
+    def leave_behind(self) -> int:
+        """Live goes on with what comes from now on; what waits until now is a range of the backfill lane.
+
+        Gives the number of rows left behind; 0 where nothing waits, or where there are too many ranges already.
+        A live batch that is outstanding is to be read again. Raises JournalError where the disk refuses to be read.
+        """
+        view, state = self._log.view, self._state
+        try:
+            first = self._reader.next(view, state.live.sequence) if view.rows > state.live.row else None
+        except OSError as error:
+            raise self._unreadable(error) from error
+        if first is None:
+            return 0
+        with self._lock:
+            left = _left_behind(self._state, view, first.head.written)
+            if left is None:
+                return 0
+            self._outstanding.pop(False, None)
+            self._save(left)
+        return view.rows - state.live.row
+
+    def waiting_since(self) -> int:
+        """When the oldest row that waits in the live lane was accepted, ns since 1970 UTC; 0 where none waits.
+
+        Raises JournalError where the disk refuses to be read. For the thread that reads.
+        """
+        view, live = self._log.view, self._state.live
+        try:
+            first = self._reader.next(view, live.sequence) if view.rows > live.row else None
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return 0 if first is None else first.head.written
+
+    def send_again(self, first: int, last: int) -> int:
+        """Owes the sink once more every row with a value time from `first` to `last` (ns since 1970 UTC) that was
+        answered for and is still in the log; gives the number of rows to be looked through for them.
+
+        For a destination that lost data. Writing a row twice leaves it as if it was written once, so this is harmless.
+        It does not touch the balance: what becomes of these rows is counted in `CursorState.again`, beside it. They go
+        in the backfill lane, after what is owed; rows not answered for yet are left to their own lane. Of events only
+        those that are closed are sent again, so that none is opened anew. Rows that are no more are passed over.
+
+        Raises JournalError where the disk refuses to be read.
+        """
+        view = self._log.view
+        try:
+            span = span_of_times(view, first, last)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        if span is None:
+            return 0
+        with self._lock:
+            state = self._state
+            parts = not_owed(span, state)[: MAX_RANGES - len(state.ranges) + len(state.owed)]
+            if parts:
+                again = [Range(a, b, b.row - a.row, first, last, again=(first, last)) for a, b in parts]
+                self._save(replace(state, ranges=(*state.ranges, *again)))
+        return sum(end.row - start.row for start, end in parts)
 
     def _save(self, state: CursorState) -> None:
         self._state = state = replace(state, generation=state.generation + 1)
@@ -259,17 +343,12 @@ class Cursor:
     def ledger(self) -> Ledger:
         """The figures of this moment."""
         state = self._state
-        view = self._log.view
-        row = max(state.row, view.oldest)
-        door = {reason: count - state.base_lost.get(reason, 0) for reason, count in view.lost.items()}
-        return Ledger(
-            self.name,
-            collected=view.rows - state.base_row + sum(door.values()),
-            delivered=state.delivered,
-            waiting=view.rows - row,
-            quarantined=state.quarantined,
-            dropped=merged(state.dropped, door, {"retention": row - state.row}),
-        )
+        return balance(self.name, state, self._log.view)
+
+    def by_machine(self) -> dict[str, Ledger]:
+        """The figures of this moment for each machine; "" is what nobody can tell apart. Their sums are the ledger's."""
+        state = self._state
+        return balance_by_machine(self.name, state, self._log.view)
 
     def sync(self) -> None:
         """Makes position and counters durable. Raises OSError."""
@@ -286,18 +365,91 @@ class Cursor:
             slots.close()
 
 
-def _refused_rows(answer: Answer, rows: int) -> int:
-    numbers = [int(row) for refusal in answer.refused for row in refusal.rows]
-    if len(set(numbers)) != len(numbers) or any(not 0 <= row < rows for row in numbers):
+def _left_behind(state: CursorState, view: View, since: int) -> CursorState | None:
+    """The state whose live lane is at the end of the log; None where that can't be."""
+    live, end, owed = state.live, Place(view.sequence, view.rows, view.groups), state.owed
+    if end.row <= live.row:
+        return None
+    if owed and owed[-1].end.row == live.row:
+        last = owed[-1]
+        longer = replace(last, end=end, rows=last.rows + end.row - live.row, until=view.last_written)
+        return replace(state.with_range(len(owed) - 1, longer), live=end)
+    if len(owed) >= MAX_RANGES:
+        return None
+    left = Range(live, end, end.row - live.row, since, view.last_written)
+    others = state.ranges[len(owed) :]
+    return replace(state, ranges=(*owed, left, *others), live=end, begins=True)
+
+
+def _begun(state: CursorState, batch: Batch, after: Place) -> CursorState:
+    """The state after a delivered batch: its lane has begun, and live events that closed are remembered."""
+    if batch.backfill:
+        number = next((i for i, each in enumerate(state.ranges) if each.first is after and each.begins), None)
+        return state if number is None else state.with_range(number, replace(state.ranges[number], begins=False))
+    closed = [event.id for event in batch.events if event.state is EventState.CLOSED] if state.ranges else []
+    if closed:
+        state = replace(state, closed=(*state.closed, *closed)[-MAX_CLOSED:])
+    return replace(state, begins=False) if state.begins else state
+
+
+def _in_order(events: Iterable[Event], closed: Iterable[str], range_: Range) -> list[Event]:
+    """Events of a range that may still be sent: none is opened after it was closed."""
+    if range_.again is not None:
+        return [event for event in events if event.state is EventState.CLOSED]
+    known = set(closed)
+    return [event for event in events if event.state is EventState.CLOSED or event.id not in known]
+
+
+def _sent_again(state: CursorState, counted: _Counted) -> CursorState:
+    dropped = {reason: each.total for reason, each in counted.dropped.items()}
+    facts = {"delivered": counted.delivered.total, "refused": counted.refused.total}
+    return replace(state, again=merged(state.again, facts, dropped))
+
+
+def _count(outstanding: _Outstanding, answer: Answer) -> _Counted:
+    """What the answer says of the rows, by machine. Raises ValueError where it does not fit them."""
+    batch = outstanding.batch
+    refused = _tally_of(batch, [row for refusal in answer.refused for row in refusal.rows])
+    dropped = {reason[:_MAX_REASON]: NOTHING for reason, count in answer.dropped.items() if count}
+    for reason, count in answer.dropped.items():
+        if count < 0:
+            raise ValueError("answer for fewer than no rows of the batch")
+        if count:
+            dropped[reason[:_MAX_REASON]] += _dropped(batch, count, answer.dropped_rows.get(reason))
+    delivered = outstanding.tally - refused if refused.total else outstanding.tally
+    for each in dropped.values():
+        delivered -= each
+    if delivered.total < 0:
+        raise ValueError(f"answer for more than the {len(batch.frame)} rows of the batch")
+    return _Counted(delivered, refused, _bounded({}, dropped))
+
+
+def _tally_of(batch: Batch, rows: list[int]) -> Tally:
+    if not rows:
+        return NOTHING
+    numbers = [int(row) for row in rows]
+    if len(set(numbers)) != len(numbers) or any(not 0 <= row < len(batch.frame) for row in numbers):
         raise ValueError("refused rows must be rows of the batch, each once")
-    return len(numbers)
+    return tally(batch.tags, batch.frame.tag[np.array(numbers, np.intp)])
 
 
-def _bounded(counts: Mapping[str, int]) -> dict[str, int]:
-    """Reasons must fit a slot: long ones are cut, and past a number of them they are `other`."""
-    out: dict[str, int] = {}
-    for reason, count in counts.items():
-        name = reason[:_MAX_REASON]
-        name = name if name in out or len(out) < _MAX_REASONS else "other"
-        out[name] = out.get(name, 0) + count
-    return out
+def _dropped(batch: Batch, count: int, rows: npt.ArrayLike | None) -> Tally:
+    """By machine where the sink says which rows, or where there is one machine only."""
+    names = machines_of(batch.tags)
+    if rows is not None:
+        numbers = np.asarray(rows, np.intp)
+        if len(numbers) != count or (count and not 0 <= numbers.min() <= numbers.max() < len(batch.frame)):
+            raise ValueError("dropped rows must be rows of the batch, as many as are counted")
+        return tally(batch.tags, batch.frame.tag[numbers])
+    return Tally.of({names[1]: count}) if len(names) == 2 else untold(count)  # noqa: PLR2004  # "" and one machine
+
+
+def _bounded(dropped: Mapping[str, Tally], more: Mapping[str, Tally]) -> Dropped:
+    """Both. Past a number of reasons the rest are `other`, so that a state fits its file."""
+    if not more:
+        return dict(dropped)
+    out = dict(dropped)
+    for reason, count in more.items():
+        name = reason if reason in out or len(out) < _MAX_REASONS else "other"
+        out[name] = out.get(name, NOTHING) + count
+    return {reason: count for reason, count in out.items() if count.counts.any()}

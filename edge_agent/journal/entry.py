@@ -1,6 +1,6 @@
 """Entry: a chunk that is not in the log yet, packed but without its numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from edge_agent.journal.chunk import (
     pack_frame,
     seal,
 )
+from edge_agent.journal.tally import NOTHING, tally
 from edge_agent.journal.view import View
 from edge_agent.model import Event, Frame, TagTable
 
@@ -61,9 +62,9 @@ def entries_of(frame: Frame, events: Sequence[Event]) -> list[Entry]:
     return entries
 
 
-def loss_entry(lost: Mapping[str, int]) -> Entry:
+def loss_entry(view: View) -> Entry:
     """All losses at the door so far."""
-    return Entry(ChunkKind.LOSS, pack_facts({"lost": dict(lost)}))
+    return Entry(ChunkKind.LOSS, pack_facts({"lost": dict(view.lost), "at": dict(view.lost_at)}))
 
 
 def mark_entry(facts: dict[str, Any]) -> Entry:
@@ -86,8 +87,9 @@ def numbered(entries: Sequence[Entry], view: View, written: int, tags: TagTable)
     chunks: list[Chunk] = []
     for entry in entries:
         head = entry.head(view, written, lost)
-        chunks.append(Chunk(head, tags, entry.frame, entry.events))
-        view = view.after(head)
+        rows = tally(tags, entry.frame.tag) if head.rows else NOTHING
+        chunks.append(Chunk(head, tags, entry.frame, entry.events, rows))
+        view = view.after(head, rows)
     return chunks, view
 
 

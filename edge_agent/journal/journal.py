@@ -17,8 +17,9 @@ from edge_agent.journal.chunk import Chunk
 from edge_agent.journal.cursor import Cursor
 from edge_agent.journal.entry import Entry, entries_of, mark_entry
 from edge_agent.journal.ledger import Ledger
-from edge_agent.journal.notice import damage_event, retention_event, trouble_event
+from edge_agent.journal.notice import backfill_event, damage_event, retention_event, trouble_event
 from edge_agent.journal.opening import Opening, open_store
+from edge_agent.journal.place import Range
 from edge_agent.journal.report import Damage, OpenReport
 from edge_agent.journal.segment import Segment, read_table
 from edge_agent.journal.store import Store
@@ -147,14 +148,14 @@ class Journal:
         if self._error is not None:
             raise self._error
 
-    def lose(self, reason: str, count: int) -> None:
+    def lose(self, reason: str, count: int, machine: str = "") -> None:
         """Counts values that came to the door and were not accepted. Never raises: what can't be said on disk now is
-        said before the next chunk.
+        said before the next chunk. `machine`: path of the machine whose values they were, "" where nobody can say.
         """
         if count <= 0:
             return
         with self._writing:
-            self._writer.lose(reason, count)
+            self._writer.lose(reason, count, machine)
             with contextlib.suppress(JournalError):
                 self._write([])
 
@@ -263,18 +264,22 @@ class Journal:
         reason = error.strerror or str(error) if error is not None else "damaged"
         self._notices.append(trouble_event(self._site, name, reason, self._clock.wall()))
 
+    def backfilled(self, name: str, range_: Range) -> None:
+        """Tells that data which came late is there now."""
+        self._notices.append(backfill_event(self._site, name, range_, self._clock.wall()))
+
     @property
     def _site(self) -> str:
         return self._tags[0].machine.site if len(self._tags) else ""
 
     def _passed(self) -> int:
-        reached = [cursor.state.sequence for cursor in tuple(self._cursors.values())]
+        reached = [cursor.state.passed for cursor in tuple(self._cursors.values())]
         return min(reached, default=self.view.sequence)
 
     def _tell_retention(self, segment: Segment, following: Segment) -> None:
         until = following.header
         for cursor in tuple(self._cursors.values()):
-            rows = until.rows - max(segment.header.rows, cursor.state.row)
+            rows = cursor.state.owes(segment.header.rows, until.rows)
             if rows > 0:
                 event = retention_event(self._site, cursor.name, segment, until.created, rows, self._clock.wall())
                 self._notices.append(event)

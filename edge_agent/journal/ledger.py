@@ -4,8 +4,12 @@
 
 The two sides are kept apart. *collected* comes from the log: the number of the last row accepted, and the losses at
 the door. *delivered*, *quarantined* and *dropped* come from the cursor, which counts what sinks answered for rows, and
-what it found missing; *waiting* is what the log holds after the cursor's position. A row that is counted twice or not
+what it found missing; *waiting* is what the log holds after the cursor's places. A row that is counted twice or not
 at all shows as an imbalance.
+
+It holds over all, and for each machine. Rows that went with damaged bytes stand under the machine "" (nobody can say
+whose they were) until the next segment's header says how many rows of each machine there were; until then, "" has as
+many rows dropped as it has waiting too few.
 """
 
 from collections.abc import Mapping
@@ -14,7 +18,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Numbers of values (rows) since this sink was added; exact across restarts. `sink` is its name."""
+    """Numbers of values (rows) since this sink was added; exact across restarts. `sink` is its name.
+
+    `machine` is a machine's path, or "" for what nobody can tell apart; None over all.
+    """
 
     sink: str
     collected: int
@@ -22,6 +29,7 @@ class Ledger:
     waiting: int
     quarantined: int
     dropped: Mapping[str, int]
+    machine: str | None = None
 
     @property
     def balanced(self) -> bool:

@@ -1,5 +1,6 @@
 """What the journal has to say to people, as events of class AGENT: gaps, damage, files it can't write."""
 
+from edge_agent.journal.place import Range
 from edge_agent.journal.report import Damage
 from edge_agent.journal.segment import Segment
 from edge_agent.model import Event, EventClass, EventState, Label, Severity
@@ -47,6 +48,23 @@ def trouble_event(site: str, cursor: str, reason: str, now: int) -> Event:
             f"the position of {cursor} could not be kept ({reason}); after a restart some values are sent again",
         ),
         {},
+    )
+
+
+def backfill_event(site: str, cursor: str, range_: Range, now: int) -> Event:
+    """Late data is at its destination: whoever looked at that time before should look again."""
+    since, until = sorted((range_.since or range_.until, range_.until))
+    name = f"{cursor}-{range_.end.row}" if range_.again is None else f"{cursor}-{range_.end.row}-again-{now}"
+    return _event(
+        f"journal-backfill-{name}",
+        site,
+        Severity.NOTICE,
+        (since, until),
+        Label(
+            f"늦게 도착한 값 {range_.rows}개가 {cursor}에 모두 전달되었습니다",
+            f"late data has arrived: {range_.rows} values for {cursor}",
+        ),
+        {"rows": float(range_.rows), "again": float(range_.again is not None), "at": float(now)},
     )
 
 

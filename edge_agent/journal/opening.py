@@ -8,7 +8,7 @@ from edge_agent.journal import disk
 from edge_agent.journal.recovery import Tail, find_tail
 from edge_agent.journal.report import Damage, OpenReport
 from edge_agent.journal.segment import Segment
-from edge_agent.journal.slots import CursorState
+from edge_agent.journal.place import CursorState
 from edge_agent.journal.store import Store
 from edge_agent.journal.view import View
 
@@ -106,6 +106,8 @@ def _view(segments: Sequence[Segment], tail: Tail | None) -> View:
         tail.end,
         tail.last_written,
         tail.lost,
+        tail.lost_at,
+        tail.groups,
     )
 
 
@@ -115,9 +117,14 @@ def _past(view: View, states: Sequence[CursorState]) -> View:
     for state in states:
         for reason, count in state.base_lost.items():
             lost[reason] = max(lost.get(reason, 0), count)
+    rows, groups = view.rows, view.groups
+    for state in states:
+        if state.row > rows:
+            rows, groups = state.row, state.live.tally
     return replace(
         view,
         sequence=max([view.sequence, *(state.sequence for state in states)]),
-        rows=max([view.rows, *(max(state.row, state.base_row) for state in states)]),
+        rows=rows,
+        groups=groups,
         lost=lost,
     )

@@ -3,13 +3,17 @@
 import os
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from edge_agent.journal import disk
-from edge_agent.journal.chunk import HEAD_BYTES, ChunkKind, Head, unpack_facts
+from edge_agent.journal.chunk import HEAD_BYTES, ChunkKind, Head, unpack_facts, unpack_tags
 from edge_agent.journal.report import Damage
-from edge_agent.journal.segment import Segment
+from edge_agent.journal.segment import Segment, read_table
+from edge_agent.journal.table import unpack_table
+from edge_agent.journal.tally import Tally, tally, untold
 from edge_agent.journal.walk import Piece, walk
+from edge_agent.model import TagTable
 
 
 @dataclass(slots=True)
@@ -22,6 +26,8 @@ class Tail:
     rows: int
     last_written: int
     lost: dict[str, int]
+    lost_at: dict[str, dict[str, int]]
+    groups: Tally
     stopped: int = 0
     """When the log was closed in order; 0 where it goes on after that, or was not."""
     torn_bytes: int = 0
@@ -35,10 +41,20 @@ class Tail:
 def find_tail(segment: Segment) -> Tail:
     """Checks every chunk of the last segment. Raises OSError."""
     header = segment.header
-    tail = Tail(segment, segment.body, header.sequence, header.rows, header.last_written, dict(header.lost))
+    tail = Tail(
+        segment,
+        segment.body,
+        header.sequence,
+        header.rows,
+        header.last_written,
+        dict(header.lost),
+        {machine: dict(lost) for machine, lost in header.lost_at.items()},
+        Tally.of(header.groups),
+    )
+    tags = segment_tags(segment.path)
     fd = disk.open_for_reading(segment.path)
     try:
-        _find(tail, fd)
+        _find(tail, fd, tags)
     finally:
         os.close(fd)
     unknown = tail.lost_count - sum(tail.lost.values())
@@ -47,7 +63,16 @@ def find_tail(segment: Segment) -> Tail:
     return tail
 
 
-def _find(tail: Tail, fd: int) -> None:
+def segment_tags(path: Path) -> TagTable | None:
+    """The tag table of a segment, None where it can't be read."""
+    try:
+        packed = read_table(path)
+        return unpack_table(packed) if packed is not None else None
+    except (OSError, ValueError):
+        return None
+
+
+def _find(tail: Tail, fd: int, tags: TagTable | None) -> None:
     holes: list[Piece] = []
     read = partial(_read, fd)
     end = os.fstat(fd).st_size
@@ -58,6 +83,7 @@ def _find(tail: Tail, fd: int) -> None:
         if holes:
             tail.damaged.append(_damage(tail, holes, piece.head, fd))
             holes = []
+        _count(tail, piece, piece.head, fd, tags)
         _go_past(tail, piece, piece.head, fd)
     if holes:
         tail.torn_bytes = holes[-1].offset + holes[-1].size - tail.end
@@ -74,6 +100,20 @@ def _damage(tail: Tail, holes: list[Piece], after: Head, fd: int) -> tuple[Damag
     return damage, disk.read(fd, end - start, start)
 
 
+def _count(tail: Tail, piece: Piece, head: Head, fd: int, tags: TagTable | None) -> None:
+    """Adds the piece's rows, by machine, and those that are missing before it, which nobody can tell apart."""
+    missing = max(0, head.rows_before - tail.rows)
+    if missing:
+        tail.groups += untold(missing)
+    if not head.rows:
+        return
+    if tags is None or head.kind != ChunkKind.FRAME:
+        tail.groups += untold(head.rows)
+        return
+    payload = disk.read(fd, head.payload_bytes, piece.offset + HEAD_BYTES)
+    tail.groups += tally(tags, unpack_tags(payload, head.rows))
+
+
 def _go_past(tail: Tail, piece: Piece, head: Head, fd: int) -> None:
     tail.end = piece.offset + piece.size
     tail.sequence = head.sequence + 1
@@ -85,7 +125,8 @@ def _go_past(tail: Tail, piece: Piece, head: Head, fd: int) -> None:
         return
     tail.last_written = head.written
     if head.kind == ChunkKind.LOSS:
-        tail.lost = {str(reason): int(count) for reason, count in _facts(piece, head, fd)["lost"].items()}
+        facts = _facts(piece, head, fd)
+        tail.lost, tail.lost_at = facts["lost"], facts["at"]
     elif head.rows:
         tail.last_time = head.last
 

@@ -4,7 +4,7 @@ import json
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +37,10 @@ class Header:
     """Digest of the tag table."""
     lost: Mapping[str, int]
     """Lost at the door before it, by reason."""
+    lost_at: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of these, by machine and reason, those whose machine is known."""
+    groups: Mapping[str, int] = field(default_factory=dict)
+    """Rows accepted before it, by machine."""
 
 
 @dataclass(frozen=True, slots=True)

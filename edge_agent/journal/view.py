@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.journal.chunk import ChunkKind, Head
 from edge_agent.journal.segment import Segment
+from edge_agent.journal.tally import NOTHING, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,28 @@ class View:
     last_written: int = 0
     lost: Mapping[str, int] = field(default_factory=dict)
     """Lost at the door so far, by reason."""
+    lost_at: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of these, by machine and reason, those whose machine is known."""
+    groups: Tally = NOTHING
+    """Rows accepted so far, by machine."""
 
     @property
     def collected(self) -> int:
         """All values that came to the door."""
         return self.rows + sum(self.lost.values())
 
-    def after(self, head: Head) -> "View":
-        """The view once this chunk is written."""
-        written = self.last_written if head.kind == ChunkKind.MARK else head.written
+    def after(self, head: Head, tally: Tally) -> "View":
+        """The view once this chunk, with so many rows of each machine, is written."""
         return View(
-            self.segments, head.sequence + 1, head.rows_after, self.oldest, self.end + head.size, written, self.lost
+            self.segments,
+            head.sequence + 1,
+            head.rows_after,
+            self.oldest,
+            self.end + head.size,
+            self.last_written if head.kind == ChunkKind.MARK else head.written,
+            self.lost,
+            self.lost_at,
+            self.groups + tally if head.rows else self.groups,
         )
 
     def place(self, sequence: int) -> int:

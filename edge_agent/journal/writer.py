@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -45,6 +45,8 @@ class Writer:
         self._fd: int | None = None
         self._unwritten: dict[str, int] = {}
         """Losses that no chunk says yet."""
+        self._said: Mapping[str, Mapping[str, int]] = {}
+        """Losses by machine that the log says already."""
         self._dirty = False
 
     @property
@@ -62,6 +64,7 @@ class Writer:
         self.recent.clear()
         self.view = replace(view, lost=merged(view.lost, self._unwritten))
         self.durable = view.rows
+        self._said = view.lost_at
 
     def resume(self, tail: Tail) -> None:
         """Cuts what is torn, and goes on in the last segment where table and room allow it."""
@@ -92,6 +95,8 @@ class Writer:
             view.last_written,
             self._digest,
             merged(view.lost, {reason: -count for reason, count in self._unwritten.items()}),
+            self._said,
+            view.groups.facts(),
         )
         segment, fd = create_segment(self._store.path, header, self._table, self._size)
         self._fd = fd
@@ -108,7 +113,7 @@ class Writer:
 
     def _write(self, entries: Sequence[Entry]) -> None:
         if self._unwritten:
-            entries = [loss_entry(self.view.lost), *entries]
+            entries = [loss_entry(self.view), *entries]
         view = self.view
         more = sum(entry.size for entry in entries)
         if self._fd is not None and view.end + more > self._size and view.end > view.segments[-1].body:
@@ -129,12 +134,16 @@ class Writer:
             raise
         self.recent.put(chunks)
         self.view = after
-        self._dirty, self._unwritten = True, {}
+        self._dirty, self._unwritten, self._said = True, {}, after.lost_at
 
-    def lose(self, reason: str, count: int) -> None:
+    def lose(self, reason: str, count: int, machine: str) -> None:
         """Counts at once; the next write says it on disk."""
         self._unwritten[reason] = self._unwritten.get(reason, 0) + count
-        self.view = replace(self.view, lost=merged(self.view.lost, {reason: count}))
+        view = self.view
+        lost_at = dict(view.lost_at)
+        if machine:
+            lost_at[machine] = merged(lost_at.get(machine, {}), {reason: count})
+        self.view = replace(view, lost=merged(view.lost, {reason: count}), lost_at=lost_at)
 
     def sync(self) -> None:
         """What was written is durable."""

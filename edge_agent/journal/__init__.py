@@ -10,7 +10,7 @@ Two words, used exactly, here and in what people read:
     journal/
       lock                        flock of the process that writes
       000000000001.segment …      the log, oldest first; the number only ever grows
-      cursors/NAME.cursor         where one sink is, and what it has counted
+      cursors/NAME.cursor         where one sink is, and what it has counted (edge_agent/journal/slots.py)
       cursors/NAME.quarantine     rows that this sink's destination refused, JSON lines
       damaged/                    bytes that could not be read, set aside, with a .json that says what they were
     journal.broken-N/             a whole store that could not be opened, moved aside; collection went on in a new one
@@ -50,13 +50,14 @@ agent's wall clock at `append`, for people and gap records only.
 2. What follows the last sound chunk of the last segment is a torn tail: cut when opening, and counted.
 3. A chunk that does not check is skipped; reading goes on at the next head that does. The row numbers of the chunks
    around it say how many rows are missing: nobody has to know what was in it to count it.
-4. A cursor is (sequence of the next chunk, number of the next row) and the counters of all that it has passed, in one
-   checksummed slot: they are never apart. Of three slots one is always durable and another one accepted; a write
+4. A cursor is a place (sequence of the next chunk, number of the next row) where live data goes on, an ordered list of
+   ranges between two places that are owed, and the counters of all that it has passed, in one checksummed slot: they
+   are never apart. Of three slots one is always durable and another one accepted; a write
    takes the third. A cursor that is older than what was delivered only means that rows are delivered again.
 5. No number is used twice. If a power cut took chunks that a cursor had already passed, the store goes on after them.
 6. Quarantined rows are durable before the cursor passes them; the cursor knows the file's length, and what is after it
    is cut when opening. So the file and the count are one.
-7. For each cursor: accepted + lost at the door = delivered + waiting + quarantined + dropped by reason, counted from
+7. For each cursor, and for each machine: accepted + lost at the door = delivered + waiting + quarantined + dropped by reason, counted from
    the row where the cursor began (edge_agent/journal/ledger.py).
 
 Reasons the journal itself gives: `retention` (the oldest segment went because of `max_bytes`), `damaged` (bytes that no

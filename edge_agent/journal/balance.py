@@ -40,10 +40,14 @@ def balance_by_machine(sink: str, state: CursorState, view: View) -> dict[str, L
     names = joint(*terms)
     columns = [each.under(names).tolist() for each in terms]
     return {
-        name: Ledger(sink, *row[:4], {r: n for r, n in zip(dropped, row[4:], strict=True) if n}, name)
-        for name, *row in zip(names, *columns, strict=True)
-        if any(row)
+        name: _ledger(sink, name, row, tuple(dropped)) for name, *row in zip(names, *columns, strict=True) if any(row)
     }
+
+
+def _ledger(sink: str, machine: str, row: list[int], reasons: tuple[str, ...]) -> Ledger:
+    collected, delivered, waiting, quarantined, *counts = row
+    dropped = {reason: count for reason, count in zip(reasons, counts, strict=True) if count}
+    return Ledger(sink, collected, delivered, waiting, quarantined, dropped, machine)
 
 
 def _stretches(state: CursorState, view: View) -> Iterator[tuple[Place, Place]]:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
-from edge_agent.journal.tally import Tally
 from edge_agent.journal.columns import TIME_SCALES, compress, decompress, pack_bits, pack_integers, unpack
+from edge_agent.journal.tally import Tally
 from edge_agent.model import Event, EventClass, EventState, Frame, Kind, Label, Severity, TagTable
 
 MAGIC: Final = b"\xeaCK\x01"

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from edge_agent.api import Answer, Batch
 from edge_agent.errors import JournalError
 from edge_agent.journal import disk
-from edge_agent.journal.gather import Gathering
 from edge_agent.journal.balance import balance, balance_by_machine
+from edge_agent.journal.gather import Gathering
 from edge_agent.journal.ledger import Ledger, merged
 from edge_agent.journal.place import (
     MAX_CLOSED,
@@ -147,9 +147,7 @@ class Cursor:
         row = max(header.rows, view.oldest)
         base = Place(header.sequence, row, Tally.of(header.groups) + untold(row - header.rows))
         size = self._quarantine.length()
-        return CursorState(
-            base, base=base, base_lost=header.lost, base_lost_at=header.lost_at, quarantine_bytes=size
-        )
+        return CursorState(base, base=base, base_lost=header.lost, base_lost_at=header.lost_at, quarantine_bytes=size)
 
     def read(self, max_rows: int, *, backfill: bool = False) -> Batch | None:
         """The next rows and events of a lane, at most `max_rows` rows of one tag table; None where there are none.
@@ -167,8 +165,9 @@ class Cursor:
     def _read(self, range_: Range | None, max_rows: int) -> Batch | None:
         """A batch of the range, or of live data; None where there was nothing, and then that was passed over."""
         view, state = self._log.view, self._state
-        start, end = (range_.first, range_.end) if range_ else (state.live, Place(view.sequence, view.rows, view.groups))
-        again = None if range_ is None else range_.again
+        start, end, again = state.live, Place(view.sequence, view.rows, view.groups), None
+        if range_ is not None:
+            start, end, again = range_.first, range_.end, range_.again
         gathering = Gathering(start, end, max_rows, again)
         gathering.begin(view)
         try:
@@ -346,7 +345,7 @@ class Cursor:
         return balance(self.name, state, self._log.view)
 
     def by_machine(self) -> dict[str, Ledger]:
-        """The figures of this moment for each machine; "" is what nobody can tell apart. Their sums are the ledger's."""
+        """The figures of each machine, and "" for what nobody can tell apart; their sum is the ledger."""
         state = self._state
         return balance_by_machine(self.name, state, self._log.view)
 
@@ -441,7 +440,7 @@ def _dropped(batch: Batch, count: int, rows: npt.ArrayLike | None) -> Tally:
         if len(numbers) != count or (count and not 0 <= numbers.min() <= numbers.max() < len(batch.frame)):
             raise ValueError("dropped rows must be rows of the batch, as many as are counted")
         return tally(batch.tags, batch.frame.tag[numbers])
-    return Tally.of({names[1]: count}) if len(names) == 2 else untold(count)  # noqa: PLR2004  # "" and one machine
+    return Tally.of({names[1]: count}) if len(names) == 2 else untold(count)  # "" and one machine
 
 
 def _bounded(dropped: Mapping[str, Tally], more: Mapping[str, Tally]) -> Dropped:

@@ -7,7 +7,7 @@ import numpy as np
 
 from edge_agent.journal.chunk import Chunk
 from edge_agent.journal.place import Dropped, Place, miss, settle
-from edge_agent.journal.tally import Tally, tally
+from edge_agent.journal.tally import NOTHING, Tally, tally
 from edge_agent.journal.view import View
 from edge_agent.model import Event, Frame, TagTable
 
@@ -119,10 +119,7 @@ class Gathering:
     @property
     def tally(self) -> Tally:
         """The rows of the batch, by machine."""
-        first, *rest = self.tallies
-        for each in rest:
-            first += each
-        return first
+        return sum(self.tallies[1:], self.tallies[0]) if self.tallies else NOTHING
 
 
 def _of_times(chunk: Chunk, frame: Frame, times: tuple[int, int]) -> tuple[Frame, Tally]:

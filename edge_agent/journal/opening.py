@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from edge_agent.journal import disk
+from edge_agent.journal.place import CursorState
 from edge_agent.journal.recovery import Tail, find_tail
 from edge_agent.journal.report import Damage, OpenReport
 from edge_agent.journal.segment import Segment
-from edge_agent.journal.place import CursorState
 from edge_agent.journal.store import Store
 from edge_agent.journal.view import View
 

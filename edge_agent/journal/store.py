@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from edge_agent.journal import disk
+from edge_agent.journal.place import CursorState
 from edge_agent.journal.report import Damage
 from edge_agent.journal.segment import SUFFIX, UNFINISHED, Segment, read_segment, segment_path
-from edge_agent.journal.place import CursorState
 from edge_agent.journal.slots import read_state
 
 _MAX_DAMAGED: Final = 100

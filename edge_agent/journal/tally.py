@@ -67,7 +67,8 @@ class Tally:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tally) and self.facts() == other.facts()
 
-    __hash__ = None  # type: ignore[assignment]  # it compares by what it says, which may be said in many ways
+    def __hash__(self) -> int:
+        return self.total
 
 
 NOTHING: Final = Tally.of({})

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.api import Answer, Refusal
 from edge_agent.journal import disk
-from edge_agent.journal.slots import CursorState
+from edge_agent.journal.place import CursorState
 from tests.unit.journal.material import balanced, drain, event, frame, numbers, open_journal, table
 
 SIZES = {"segment": "4KiB", "total": "12KiB"}

@@ -8,7 +8,8 @@ import pytest
 from edge_agent.api import Answer, Refusal
 from edge_agent.journal import cursor as cursor_module
 from edge_agent.journal import disk
-from edge_agent.journal.slots import SLOT_BYTES, CursorState, SlotFile, read_state
+from edge_agent.journal.place import CursorState, Place
+from edge_agent.journal.slots import SLOT_BYTES, SlotFile, read_state
 from edge_agent.model import Frame
 from tests.unit.journal.material import NOON, balanced, crash, drain, frame, numbers, open_journal
 
@@ -164,7 +165,7 @@ def test_a_torn_slot_leaves_the_state_before_it(tmp_path):
     slots = SlotFile(path)
     for row in range(1, 20):
         before = path.read_bytes()
-        slots.store(CursorState(row=row, generation=row))
+        slots.store(CursorState(Place(row=row), generation=row))
         after = path.read_bytes()
         for cut in range(0, len(after), 397):
             mixed = after[:cut] + before[cut:]
@@ -178,7 +179,7 @@ def test_what_was_synced_outlives_every_later_write(tmp_path):
     path = tmp_path / "hub.cursor"
     slots = SlotFile(path)
     for row in range(1, 30):
-        slots.store(CursorState(row=row, generation=row))
+        slots.store(CursorState(Place(row=row), generation=row))
         if row % 7 == 0:
             slots.sync()
         durable = row - row % 7
@@ -191,20 +192,20 @@ def test_what_was_synced_outlives_every_later_write(tmp_path):
 def test_a_slot_written_over_during_a_sync_is_not_held_durable(tmp_path, monkeypatch):
     path = tmp_path / "hub.cursor"
     slots = SlotFile(path)
-    slots.store(CursorState(row=1, generation=1))
+    slots.store(CursorState(Place(row=1), generation=1))
     slots.sync()
-    slots.store(CursorState(row=2, generation=2))
+    slots.store(CursorState(Place(row=2), generation=2))
     sync = disk.sync
 
     def meanwhile(fd):
         sync(fd)
         for row in (3, 4):
-            slots.store(CursorState(row=row, generation=row))
+            slots.store(CursorState(Place(row=row), generation=row))
 
     monkeypatch.setattr(disk, "sync", meanwhile)
     slots.sync()
     monkeypatch.undo()
-    slots.store(CursorState(row=5, generation=5))
+    slots.store(CursorState(Place(row=5), generation=5))
     data = bytearray(path.read_bytes())
     assert 1 in [_state_in(data, slot, tmp_path) for slot in range(3)]
     slots.close()
@@ -224,5 +225,5 @@ def test_slots_go_on_after_reopening(tmp_path):
     for row in range(1, 12):
         slots = SlotFile(path)
         assert (slots.state.row if slots.state else 0) == row - 1
-        slots.store(CursorState(row=row, generation=row))
+        slots.store(CursorState(Place(row=row), generation=row))
         slots.close()

@@ -23,8 +23,8 @@ header. It is preallocated to `segment_bytes` (zeros after the last chunk) and c
 
     header, twice over (either copy will do):
       magic "EAJRNL\\r\\n", version u16, reserved u16, meta length u32, table length u32, table crc u32, crc u32
-      meta   JSON: number, first sequence, totals at its start (rows, lost by reason), oldest row, when it was made,
-             when something was last accepted before it, digest of the table
+      meta   JSON: number, first sequence, totals at its start (rows, lost by reason, both also
+             by machine), oldest row, when it was made, when something was last accepted before it, digest of the table
       table  zstd(JSON): the tag table of its time, enough to rebuild it whole (edge_agent/journal/table.py)
     chunks, one after the other, no padding
 
@@ -57,8 +57,8 @@ agent's wall clock at `append`, for people and gap records only.
 5. No number is used twice. If a power cut took chunks that a cursor had already passed, the store goes on after them.
 6. Quarantined rows are durable before the cursor passes them; the cursor knows the file's length, and what is after it
    is cut when opening. So the file and the count are one.
-7. For each cursor, and for each machine: accepted + lost at the door = delivered + waiting + quarantined + dropped by reason, counted from
-   the row where the cursor began (edge_agent/journal/ledger.py).
+7. For each cursor, and for each machine: accepted + lost at the door = delivered + waiting + quarantined + dropped by
+   reason, counted from the row where the cursor began (edge_agent/journal/ledger.py).
 
 Reasons the journal itself gives: `retention` (the oldest segment went because of `max_bytes`), `damaged` (bytes that no
 longer check, or that a power cut took), `quarantine_full` and `quarantine_unavailable`. Others come from `lose` and

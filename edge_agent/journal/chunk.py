@@ -8,12 +8,11 @@ from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from isal import isal_zlib
 
-from edge_agent.journal.columns import TIME_SCALES, compress, decompress, pack_bits, pack_integers, unpack
+from edge_agent.journal.columns import compress, decompress
 from edge_agent.journal.tally import Tally
-from edge_agent.model import Event, EventClass, EventState, Frame, Kind, Label, Severity, TagTable
+from edge_agent.model import Event, EventClass, EventState, Frame, Label, Severity, TagTable
 
 MAGIC: Final = b"\xeaCK\x01"
 VERSION: Final = 1
@@ -44,8 +43,6 @@ HEAD_DTYPE: Final = np.dtype(
 MAX_ROWS: Final = 50_000
 """A longer frame becomes several chunks: damage to one chunk is damage to at most this many rows."""
 MAX_PAYLOAD: Final = 1 << 28
-_SAME: Final = 0xFF
-"""In place of a form byte: the receive times are the value times."""
 
 
 class ChunkKind(IntEnum):
@@ -154,61 +151,6 @@ def read_head(data: bytes | memoryview, segment: int) -> Head | None:
 def is_sound(head: Head, payload: bytes | memoryview, segment: int) -> bool:
     """The payload is whole and is the one that was written."""
     return len(payload) == head.payload_bytes and crc(payload, segment & 0xFFFF_FFFF) == head.payload_crc
-
-
-def pack_frame(frame: Frame) -> bytes:
-    """The columns of 1 … MAX_ROWS rows, then the texts."""
-    if {len(column) for column in _columns(frame)} != {len(frame)}:
-        raise ValueError("a frame's columns must have one length")
-    bits, texts = _own_texts(frame)
-    same = frame.received is frame.time or np.array_equal(frame.received, frame.time)
-    return b"".join(
-        (
-            pack_integers(np.asarray(frame.tag, np.int32)),
-            pack_integers(np.asarray(frame.time, np.int64), TIME_SCALES),
-            bytes((_SAME,)) if same else pack_integers(np.asarray(frame.received, np.int64), TIME_SCALES),
-            pack_bits(np.asarray(bits, np.uint64), frame.kind),
-            pack_integers(np.asarray(frame.kind, np.uint8)),
-            pack_integers(np.asarray(frame.status, np.uint32)),
-            pack_integers(np.asarray(frame.flags, np.uint16)),
-            compress(json.dumps(texts).encode()) if texts else b"",
-        )
-    )
-
-
-def unpack_frame(payload: bytes | memoryview, rows: int) -> Frame:
-    """The opposite of `pack_frame`; raises ValueError where the payload is not one."""
-    data = memoryview(payload)
-    tag, at = unpack(data, 0, rows, np.int32)
-    time, at = unpack(data, at, rows, np.int64)
-    same = data[at : at + 1] == bytes((_SAME,))
-    received, at = (time, at + 1) if same else unpack(data, at, rows, np.int64)
-    bits, at = unpack(data, at, rows, np.uint64)
-    kind, at = unpack(data, at, rows, np.uint8)
-    status, at = unpack(data, at, rows, np.uint32)
-    flags, at = unpack(data, at, rows, np.uint16)
-    texts = tuple(json.loads(decompress(data[at:]))) if at < len(data) else ()
-    return Frame(tag, time, received, bits, kind, status, flags, texts)
-
-
-def unpack_tags(payload: bytes, rows: int) -> npt.NDArray[np.int32]:
-    """The tag column alone; raises ValueError where the payload is not a frame."""
-    return unpack(memoryview(payload), 0, rows, np.int32)[0]
-
-
-def _columns(frame: Frame) -> tuple[Any, ...]:
-    return frame.tag, frame.time, frame.received, frame.bits, frame.kind, frame.status, frame.flags
-
-
-def _own_texts(frame: Frame) -> tuple[Any, list[str]]:
-    """The bits with text numbers into a table of only the texts that these rows use."""
-    if not frame.texts:
-        return frame.bits, []
-    mask = frame.kind == Kind.TEXT
-    used, numbers = np.unique(frame.bits[mask], return_inverse=True)
-    bits = np.array(frame.bits)
-    bits[mask] = numbers
-    return bits, [frame.texts[int(number)] for number in used]
 
 
 def pack_events(events: Sequence[Event]) -> bytes:

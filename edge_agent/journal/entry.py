@@ -12,9 +12,9 @@ from edge_agent.journal.chunk import (
     Head,
     pack_events,
     pack_facts,
-    pack_frame,
     seal,
 )
+from edge_agent.journal.payload import pack_frame
 from edge_agent.journal.tally import NOTHING, tally
 from edge_agent.journal.view import View
 from edge_agent.model import Event, Frame, TagTable

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.journal.archive import EVER, Archive, Skipped, Span, Stretch, Want
-from edge_agent.journal.chunk import ChunkKind, unpack_events, unpack_frame
+from edge_agent.journal.chunk import ChunkKind, unpack_events
+from edge_agent.journal.layout import unpack_frame
 from edge_agent.model import Event, Frame, TagTable
 from edge_agent.model.frame import Int32
 from edge_agent.model.tag import NO_TAG

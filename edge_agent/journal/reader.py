@@ -6,7 +6,8 @@ from functools import partial
 from typing import Final, Protocol
 
 from edge_agent.journal import disk
-from edge_agent.journal.chunk import HEAD_BYTES, Chunk, ChunkKind, Head, is_sound, unpack_events, unpack_frame
+from edge_agent.journal.chunk import HEAD_BYTES, Chunk, ChunkKind, Head, is_sound, unpack_events
+from edge_agent.journal.layout import unpack_frame
 from edge_agent.journal.report import Damage
 from edge_agent.journal.segment import Segment
 from edge_agent.journal.view import View

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.journal import disk
-from edge_agent.journal.chunk import HEAD_BYTES, ChunkKind, Head, unpack_facts, unpack_tags
+from edge_agent.journal.chunk import HEAD_BYTES, ChunkKind, Head, unpack_facts
+from edge_agent.journal.layout import unpack_tags
 from edge_agent.journal.report import Damage
 from edge_agent.journal.segment import Segment, read_table
 from edge_agent.journal.table import unpack_table

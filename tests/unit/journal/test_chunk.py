@@ -13,12 +13,12 @@ from edge_agent.journal.chunk import (
     Head,
     is_sound,
     pack_events,
-    pack_frame,
     read_head,
     seal,
     unpack_events,
-    unpack_frame,
 )
+from edge_agent.journal.layout import unpack_frame
+from edge_agent.journal.payload import pack_frame
 from edge_agent.journal.table import pack_table, unpack_table
 from edge_agent.model import Frame, Kind, Label, TagTable
 from edge_agent.model.frame import frames_equal

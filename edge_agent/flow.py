@@ -2,7 +2,8 @@
 
     links (supervised) → inbox → store ─┬→ live view
                                         ├→ scoring → events ↩ inbox
-                                        └→ journal → deliveries (a cursor a sink) → hub
+                                        └→ journal ─┬→ deliveries (a cursor a sink) → hub
+                                                    └→ rollups → the long store
 
 The stages stand inside each other in the order in which they stop: links first, then what stores and scores, then the
 deliveries, so that at the end nothing is left between two stages and the ledger balances.
@@ -21,8 +22,10 @@ from edge_agent.errors import JournalError
 from edge_agent.gap import gap_events
 from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
+from edge_agent.journal.roller import Roller
 from edge_agent.live import Live
 from edge_agent.model import Frame
+from edge_agent.rolling import Rolling
 from edge_agent.score import Scoring
 from edge_agent.status import Rates, StatusServer, ledger_rows
 from edge_agent.store import News, Store
@@ -57,6 +60,7 @@ class Agent:
             Delivery(section, registry.make_sink(section, clock), self.journal.cursor(section.name), self.news, clock)
             for section in config.sinks
         ]
+        self.rollups = Rolling(Roller(self.journal, loaded.tags, config.journal, clock), self.inbox)
         self.rates = Rates(self)
 
     def _make_scoring(self) -> Scoring:
@@ -87,6 +91,7 @@ class Agent:
             background.start_soon(StatusServer(self).run)
             background.start_soon(self.rates.run)
             background.start_soon(self.store.sync_often, self.config.journal.sync_interval)
+            background.start_soon(self.rollups.run)
             background.start_soon(footprint.keep_small)
             background.start_soon(notify.feed_watchdog, self._progressing)
             async with anyio.create_task_group() as delivering:
@@ -102,6 +107,7 @@ class Agent:
             await self._store_last_events()
             await self.store.close()
             background.cancel_scope.cancel()
+        await self.rollups.close(FINISH_S)
         self._close_journal()
         _log.info("agent_stopped", ledger=ledger_rows(self))
 

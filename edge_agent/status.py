@@ -172,6 +172,7 @@ def _journal(agent: "Agent") -> dict[str, Any]:
         "lost": dict(view.lost),
         "writable": journal.writable,
         "error": _words(journal.error),
+        "rollups": agent.rollups.snapshot() | {"error": _words(agent.rollups.error)},
     }
 
 

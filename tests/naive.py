@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 from analytics.kernels import layout as at
+from edge_agent.model import Frame
 
 SPARE = (0.0,) * (at.PARAMETERS - at.P_TAU_SLOW - 1)
 DETECTORS = ("range", "rate", "hampel", "ewma", "cusum")
@@ -339,4 +340,45 @@ def naive_blocks(tags: list[int]) -> dict[int, list[int]]:
     out: dict[int, list[int]] = {}
     for row, tag in enumerate(tags):
         out.setdefault(tag, []).append(row)
+    return out
+
+
+@dataclass
+class NaiveRollup:
+    """One tag's minute, as edge_agent/journal/rollup.py describes it."""
+
+    count: int = 0
+    good: int = 0
+    values: list[float] = field(default_factory=list)
+    last: float = math.nan
+    last_ms: int = -1
+
+    def row(self, ms: int, value: float | int | bool | str | None, status: int) -> None:
+        self.count += 1
+        if status >> 30 or value is None:
+            return
+        if isinstance(value, str):
+            self.good += 1
+        elif math.isfinite(value):
+            self.good += 1
+            self.values.append(float(value) + 0.0)
+            if ms >= self.last_ms:
+                self.last, self.last_ms = float(value) + 0.0, ms
+
+    def figures(self) -> tuple[float, ...]:
+        """count, good, numbers, low, high, mean, last, last_ms."""
+        low, high = (min(self.values), max(self.values)) if self.values else (math.nan, math.nan)
+        mean = math.fsum(x / len(self.values) for x in self.values) if self.values else math.nan
+        return self.count, self.good, len(self.values), low, high, mean, self.last, self.last_ms
+
+
+def naive_rollups(frames: list[Frame]) -> dict[tuple[int, int], NaiveRollup]:
+    """By tag and minute, row by row."""
+    out: dict[tuple[int, int], NaiveRollup] = {}
+    for frame in frames:
+        for row, (tag, time, status) in enumerate(
+            zip(frame.tag.tolist(), frame.time.tolist(), frame.status.tolist(), strict=True)
+        ):
+            minute, rest = divmod(time, 60 * 10**9)
+            out.setdefault((tag, minute), NaiveRollup()).row(rest // 10**6, frame.value(row), status)
     return out

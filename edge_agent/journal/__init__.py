@@ -13,6 +13,7 @@ Two words, used exactly, here and in what people read:
       cursors/NAME.cursor         where one sink is, and what it has counted (edge_agent/journal/slots.py)
       cursors/NAME.quarantine     rows that this sink's destination refused, JSON lines
       damaged/                    bytes that could not be read, set aside, with a .json that says what they were
+      long/                       a store of the same make: one-minute rollups and events, which outlast the log
     journal.broken-N/             a whole store that could not be opened, moved aside; collection went on in a new one
 
 Nothing here is ever deleted by hand. All numbers are little-endian.
@@ -38,7 +39,9 @@ the segment's number, so that no chunk is ever taken for another file's. A chunk
     sequence u64, rows u32, events u32, first time i64, last time i64, rows before u64, lost so far u64, written i64
 
 Kinds: *frame* (columns, edge_agent/journal/columns.py), *events* (zstd JSON), *loss* (JSON: losses at the door so far,
-by reason), *mark* (JSON: the agent started, or stopped in order). Streams: 0 raw; the others are reserved.
+by reason), *mark* (JSON: the agent started, or stopped in order), *rollup* (in the long store only: minutes and events,
+edge_agent/journal/rollup.py; when they are written says edge_agent/journal/roller.py). Streams: 0 raw; the others are
+reserved.
 
 Rows are numbered from 0 for the whole life of the store: `rows before` is the number of a chunk's first row. Sequence
 numbers count chunks of every kind. Neither ever depends on wall time: clocks may jump as they like. `written` is the

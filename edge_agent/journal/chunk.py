@@ -52,6 +52,7 @@ class ChunkKind(IntEnum):
     EVENTS = 1
     LOSS = 2
     MARK = 3
+    ROLLUP = 4
 
 
 @dataclass(frozen=True, slots=True)

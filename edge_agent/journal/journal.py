@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from edge_agent.clock import Clock
 from edge_agent.config.agent import JournalSection
@@ -61,7 +61,7 @@ class Journal:
         self._tried = 0.0
 
     @classmethod
-    def open(cls, path: Path, tags: TagTable, section: JournalSection, clock: Clock) -> "Journal":
+    def open(cls, path: Path, tags: TagTable, section: JournalSection, clock: Clock) -> Self:
         """The journal in this directory, made or repaired where need be; `report` says what was found.
 
         Never raises: where the disk refuses, `writable` is False, `append` raises, and opening is tried again.
@@ -69,6 +69,11 @@ class Journal:
         journal = cls(path, tags, section, clock)
         journal._establish()
         return journal
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+        return self._store.path
 
     @property
     def writable(self) -> bool:
@@ -124,8 +129,12 @@ class Journal:
         """
         entries = entries_of(frame, events)
         if entries:
-            with self._writing:
-                self._write(entries)
+            self.put(entries)
+
+    def put(self, entries: Sequence[Entry]) -> None:
+        """As `append`, for chunks of any kind."""
+        with self._writing:
+            self._write(entries)
 
     def _write(self, entries: Sequence[Entry]) -> None:
         self._ready()

@@ -21,6 +21,21 @@ def retention_event(site: str, cursor: str, segment: Segment, until: int, rows: 
     )
 
 
+def long_event(site: str, segment: Segment, until: int, rows: int, now: int) -> Event:
+    """The oldest minutes went because the long store was full. `until`: when the next segment was made."""
+    return _event(
+        f"journal-long-{segment.number}",
+        site,
+        Severity.NOTICE,
+        (segment.header.created, max(until, segment.header.created)),
+        Label(
+            f"장기 보관소가 가득 차 가장 오래된 1분 집계 {rows}개를 지웠습니다(journal.long_bytes)",
+            f"the long store was full: its oldest {rows} one-minute rollups were dropped (journal.long_bytes)",
+        ),
+        {"rows": float(rows), "segment": float(segment.number), "at": float(now)},
+    )
+
+
 def damage_event(site: str, damage: Damage, now: int) -> Event:
     """A gap record: bytes of the log that no longer check."""
     return _event(

@@ -171,6 +171,7 @@ class Minutes:
         order = np.argsort(minute, kind="stable")
         parts = np.split(order, np.flatnonzero(np.diff(minute[order])) + 1)
         if len(parts) > _FEW:
+            self._spill({int(minute[part[0]]) for part in parts})
             self._done.append(_sparse(rows, minute))
             return
         for part in parts:
@@ -180,19 +181,20 @@ class Minutes:
         block = self._blocks.get(minute)
         if block is None:
             if len(self._blocks) >= self._room:
-                self._done.append(self._of_blocks())
-                self._blocks.clear()
+                self._spill(set(self._blocks))
             block = self._blocks[minute] = _Block(self._tags)
         return block
 
-    def _of_blocks(self) -> Rollups:
+    def _spill(self, minutes: set[int]) -> None:
+        """Rows that come later must stand behind these."""
         tag = np.arange(self._tags)
-        blocks = self._blocks.items()
-        return Rollups.concat([block.rollups(tag, np.full(self._tags, minute)) for minute, block in blocks])
+        for minute in minutes & self._blocks.keys():
+            self._done.append(self._blocks.pop(minute).rollups(tag, np.full(self._tags, minute)))
 
     def rollups(self) -> Rollups:
         """What has been added so far, one row a tag and minute, sorted by both."""
-        return merged(Rollups.concat([*self._done, self._of_blocks()]))
+        self._spill(set(self._blocks))
+        return merged(Rollups.concat(self._done))
 
 
 def _sparse(rows: _Rows, minute: Int64) -> Rollups:

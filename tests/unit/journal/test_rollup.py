@@ -81,7 +81,7 @@ def rows(draw, tags=8):
     return Frame(base.tag, time, base.received, bits, kind, base.status, base.flags, base.texts)
 
 
-@settings(max_examples=60)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(rows(), min_size=1, max_size=5))
 def test_minutes_are_as_the_twin_says(parts):
     minutes = Minutes(8)
@@ -90,7 +90,7 @@ def test_minutes_are_as_the_twin_says(parts):
     assert same(minutes.rollups(), parts)
 
 
-@settings(max_examples=60)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(rows(), min_size=1, max_size=6), st.data())
 def test_a_minute_cut_anywhere_and_merged_is_the_same(parts, data):
     cut = data.draw(st.integers(0, len(parts)))
@@ -103,7 +103,7 @@ def test_a_minute_cut_anywhere_and_merged_is_the_same(parts, data):
     assert same(merged(Rollups.concat(halves)), parts)
 
 
-@settings(max_examples=60)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(rows(), min_size=0, max_size=4), st.integers(0, 3))
 def test_a_payload_comes_back(parts, events):
     minutes = Minutes(8)

@@ -120,7 +120,7 @@ class Batch:
     events: Sequence[Event] = ()
     backfill: bool = False
     """What was left behind while newer rows went ahead, or is sent again: older than what other batches brought."""
-    begins: bool = True
+    begins: bool = False
     """Its rows do not follow on those of the last batch of the same `backfill`: what was remembered of them is void."""
 
 

@@ -3,105 +3,352 @@
 The writer clocks itself: the next batch is whatever came while the last one was written (at most `max_batch_rows`).
 A batch that could not be delivered is read again and tried again, for ever; only the sink's own answer or the journal's
 stated retention lets a row go, and the ledger counts both.
+
+Live first: where what waits is too much or too old (the hub or the agent was away), it is left behind, and live data
+goes on at the end of the log. What was left behind follows between the live batches, oldest first, at most
+`backfill_rate` rows a second in batches small enough that a live row never waits for more than one of them.
 """
 
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
 
 import anyio
 import anyio.to_thread
 import structlog
 
-from edge_agent.api import EdgeAgentError, Overloaded, Refused, Sink, Words
+from edge_agent.alarm import refused_event
+from edge_agent.api import Answer, Batch, EdgeAgentError, Overloaded, Refused, Secret, Sink, TimedOut, Words
 from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock
 from edge_agent.config.base import SinkSection
 from edge_agent.journal import Cursor
+from edge_agent.model import Event
 from edge_agent.store import News
 
 _log = structlog.get_logger("sink")
 
+MOST_BATCHES: Final = 2
+"""More than this many full batches waiting are left behind."""
+MOST_AGE_S: Final = 5.0
+"""Rows that have waited longer than this are left behind."""
+TURN_S: Final = 0.25
+"""A batch of the backlog is what `backfill_rate` gives in this time."""
+LEAST_TURN: Final = 500
+"""… but at least so many rows, for each write has its price."""
+REFUSED_S: Final = 300.0
+"""A sink that was refused (token, rights, no such bucket) is tried again after this long, or once its files change."""
+LOOK_S: Final = 1.0
+"""How often the files of a refused sink are looked at."""
+WRITE_S: Final = 600.0
+"""No write takes longer: each sink has shorter deadlines of its own, this one is for those that forget them."""
+CLOSE_S: Final = 2.0
+_Result = TypeVar("_Result")
+
 
 @dataclass
-class SinkHealth:
-    """What `status` shows of a sink beside its ledger. `state`: starting, ok, retrying."""
+class Lane:
+    """How it goes with live data, or with the backlog. Times are monotonic seconds."""
 
-    name: str
-    state: str = "starting"
+    backfill: bool
     error: EdgeAgentError | None = None
-    writes: int = 0
+    backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 4.0))
+    due: float = 0.0
+    """Not before this time is the next batch read."""
+    fresh: float | None = None
+    """Everything accepted until this time had been delivered; None before the first time."""
+    rate: float = 0.0
+    """Rows a second, of late."""
+
+
+class SinkHealth:
+    """What `status` shows of a sink beside its ledger."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.writes = 0
+        self.live, self.late = Lane(backfill=False), Lane(backfill=True)
+        self.refused_since = 0
+        """Wall time, ns since 1970 UTC; 0 where it is not refused."""
+
+    @property
+    def error(self) -> EdgeAgentError | None:
+        """Why it does not go on."""
+        return self.live.error or self.late.error
+
+    @property
+    def state(self) -> str:
+        """starting, ok, retrying."""
+        return "retrying" if self.error is not None else "ok" if self.writes else "starting"
 
 
 class Delivery:
     """Keeps one sink supplied until cancelled."""
 
-    def __init__(self, section: SinkSection, sink: Sink, cursor: Cursor, news: News, clock: Clock) -> None:
+    def __init__(
+        self,
+        section: SinkSection,
+        make: Callable[[], Sink],
+        cursor: Cursor,
+        news: News,
+        clock: Clock,
+        tell: Callable[[Sequence[Event]], None] = lambda _: None,
+        site: str = "",
+    ) -> None:
+        """`make` gives the sink; where it raises, that is a fault of this sink only, and it is tried again. `tell`
+        takes events for people, about `site`.
+        """
         self.health = SinkHealth(section.name)
         self.cursor = cursor
-        self._sink, self._section, self._news, self._clock = sink, section, news, clock
-        self._backoff = Backoff(0.5, 15.0)
-        self._refusal = Backoff(5.0, 300.0)
-        self._draining = anyio.Event()
+        self.section = section
+        self._make, self._news, self._clock, self._tell, self._site = make, news, clock, tell, site
+        self._sink = self._try_to_make()
+        self._late_rows = _late_rows(section)
+        self._most_age = max(MOST_AGE_S, 3 * section.spacing)
+        self._files = tuple(_files(section))
+        self._disk = anyio.CapacityLimiter(1)
+        """A thread of our own: sinks that hold on to theirs can't keep us from reading."""
+        self._draining, self._woken = anyio.Event(), anyio.Event()
+
+    def _try_to_make(self) -> Sink | None:
+        """None where it can't be made now: the first write tries again, and says why."""
+        try:
+            return self._make()
+        except Exception:  # noqa: BLE001 - this is the sink's supervisor: its fault must not stop the others
+            _log.exception("sink_failed", sink=self.health.name)
+            return None
 
     async def run(self) -> None:
         """Runs until `drain` was called and all that could be delivered is; or until cancelled."""
         while not (self._draining.is_set() and self.health.state == "retrying"):
-            began = self._clock.monotonic()
+            coming = self._news.coming
             if await self.step():
-                await self._pause(began + self._section.spacing - self._clock.monotonic())
-            elif self._draining.is_set():
+                continue
+            if self._draining.is_set():
                 return
-            else:
-                await self._news.wait(1.0)
+            await self._news.wait(self._idle(), coming)
 
     def drain(self) -> None:
         """At stop: deliver what waits, without waiting for more, and give up at the first failure."""
         self._draining.set()
+        self._woken.set()
         self._news.ring()
 
-    async def _pause(self, seconds: float) -> None:
-        """Waits, unless it is time to drain."""
-        if seconds > 0:
-            with anyio.move_on_after(seconds):
-                await self._draining.wait()
+    def wake(self) -> None:
+        """Tries at once, whatever the reason for waiting: somebody knows that it can go on."""
+        self._woken.set()
+        self._woken = anyio.Event()
+        self.health.late.due = 0.0
+        self._news.ring()
+
+    def lag(self) -> float:
+        """Seconds that the live lane is behind at most; 0 where nothing waits."""
+        fresh = self.health.live.fresh
+        return self._clock.monotonic() - fresh if self.cursor.behind and fresh is not None else 0.0
+
+    def _idle(self) -> float:
+        due = self.health.late.due - self._clock.monotonic()
+        return min(1.0, max(due, 0.001)) if self.cursor.state.ranges else 1.0
 
     async def step(self) -> bool:
-        """Reads and writes one batch; False when there was nothing to do. Waits out the back-off after a failure."""
+        """Reads and writes one live batch, and then one of the backlog if it is due; False if there was nothing."""
+        live, late = self.health.live, self.health.late
+        wrote = await self._turn(live)
+        failed = wrote and live.error is not None
+        if not failed and self.cursor.state.ranges and (self._draining.is_set() or self._is_due(late)):
+            wrote = await self._turn(late) or wrote
+        return wrote
+
+    def _is_due(self, lane: Lane) -> bool:
+        return self._clock.monotonic() >= lane.due
+
+    async def _turn(self, lane: Lane) -> bool:
+        """One batch of a lane; False when there was nothing to do. Waits out the back-off after a failure."""
+        began = self._clock.monotonic()
         try:
-            batch = await anyio.to_thread.run_sync(self.cursor.read, self._section.max_batch_rows)
+            batch = await self._read(lane)
             if batch is None:
+                self._nothing(lane, began)
                 return False
-            answer = await self._sink.write(batch)
+            answer = await self._write(batch)
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self.cursor.advance, batch, answer)
+                await self._in_thread(lambda: self.cursor.advance(batch, answer))
         except EdgeAgentError as error:
-            await self._pause(self._failed(error))
+            await self._failed(lane, error)
+        except TimeoutError:
+            await self._failed(lane, _too_long(self.health.name))
         except Exception as error:  # noqa: BLE001 - this is the sink's supervisor: its fault must not stop the others
             _log.exception("sink_failed", sink=self.health.name)
-            await self._pause(self._failed(_unexpected(self.health.name, error)))
+            await self._failed(lane, _unexpected(self.health.name, error))
         else:
-            self._succeeded()
+            self._succeeded(lane, batch, began)
+            await self._pause(began + self.section.spacing - self._clock.monotonic())
         return True
 
-    def _succeeded(self) -> None:
-        self.health.writes += 1
-        if self.health.state != "ok":
-            _log.info("sink_up", sink=self.health.name)
-            self.health.state, self.health.error = "ok", None
-        self._backoff.reset()
-        self._refusal.reset()
+    async def _read(self, lane: Lane) -> Batch | None:
+        if lane.backfill:
+            return await self._in_thread(lambda: self.cursor.read(self._late_rows, backfill=True))
+        await self._let_pass()
+        return await self._in_thread(lambda: self.cursor.read(self.section.max_batch_rows))
 
-    def _failed(self, error: EdgeAgentError) -> float:
-        if self.health.error is None or self.health.error.code != error.code:
-            _log.warning("sink_down", sink=self.health.name, error=str(error))
-        self.health.state, self.health.error = "retrying", error
-        if isinstance(error, Overloaded) and error.retry_after is not None:
-            return min(error.retry_after, 3600.0)
-        return (self._refusal if isinstance(error, Refused) else self._backoff).next()
+    async def _let_pass(self) -> None:
+        """Leaves behind what waits, where that is too much or too old. Nothing is left behind at a stop."""
+        rows = self.cursor.behind
+        if not rows or self._draining.is_set():
+            return
+        if rows > MOST_BATCHES * self.section.max_batch_rows or await self._age() > self._most_age:
+            left = await self._in_thread(self.cursor.leave_behind)
+            if left:
+                self.health.live.fresh = self._clock.monotonic()
+                if self.health.live.error is None:
+                    _log.info("backlog_left_behind", sink=self.health.name, rows=left)
+
+    async def _age(self) -> float:
+        """Seconds since the oldest row that waits was accepted, or more; what an earlier run left is by wall clock."""
+        fresh = self.health.live.fresh
+        if fresh is not None:
+            return self._clock.monotonic() - fresh
+        since = await self._in_thread(self.cursor.waiting_since)
+        return abs(self._clock.wall() - since) / 1e9
+
+    async def _write(self, batch: Batch) -> Answer:
+        if self._sink is None:
+            self._sink = self._make()
+        with anyio.fail_after(WRITE_S):
+            return await self._sink.write(batch)
+
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        return await anyio.to_thread.run_sync(work, limiter=self._disk)
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits, unless it is time to drain or somebody wakes us."""
+        if seconds > 0 and not self._draining.is_set():
+            with anyio.move_on_after(seconds):
+                await self._woken.wait()
+
+    def _nothing(self, lane: Lane, began: float) -> None:
+        if not lane.backfill:
+            lane.fresh = began
+        lane.rate = 0.0
+
+    def _succeeded(self, lane: Lane, batch: Batch, began: float) -> None:
+        now = self._clock.monotonic()
+        self.health.writes += 1
+        if self.health.live.error is not None or lane.error is not None or self.health.writes == 1:
+            _log.info("sink_up", sink=self.health.name, backfill=lane.backfill)
+            self._recovered(lane, now)
+        lane.backoff.reset()
+        if lane.backfill:
+            self._give_time(lane, len(batch.frame), began, now)
+        elif len(batch.frame) < self.section.max_batch_rows:
+            lane.fresh = began
+
+    def _recovered(self, lane: Lane, now: float) -> None:
+        """The sink takes something again. The backlog goes on at once, unless that is what it does not take."""
+        if self.health.live.error is not None:
+            self.health.late.due = now
+        self.health.live.error = lane.error = None
+        if self.health.error is None:
+            self._was_refused()
+
+    def _give_time(self, lane: Lane, rows: int, began: float, now: float) -> None:
+        """When the next batch of the backlog is due: jittered, so that a hundred gateways do not beat in step."""
+        took = rows / self.section.backfill_rate * random.uniform(0.7, 1.3)  # noqa: S311 - jitter, not cryptography
+        lane.due = began + took
+        rate = rows / max(took, now - began)
+        lane.rate = rate if not lane.rate else 0.8 * lane.rate + 0.2 * rate
+
+    async def _failed(self, lane: Lane, error: EdgeAgentError) -> None:
+        if lane.error is None or lane.error.code != error.code:
+            _log.warning("sink_down", sink=self.health.name, error=str(error), backfill=lane.backfill)
+        lane.error = error
+        if isinstance(error, Refused):
+            self._is_refused(error)
+            wait = REFUSED_S * random.uniform(1.0, 1.1)  # noqa: S311 - jitter, not cryptography
+        elif isinstance(error, Overloaded) and error.retry_after is not None:
+            wait = min(error.retry_after, 3600.0)
+            await self._pause(wait)
+            return
+        else:
+            wait = lane.backoff.next()
+        if lane.backfill:
+            lane.due = self._clock.monotonic() + wait
+        if isinstance(error, Refused):
+            await self._until_changed(wait, lane)
+        elif lane.backfill:
+            return
+        else:
+            await self._pause(wait)
+
+    async def _until_changed(self, seconds: float, lane: Lane) -> None:
+        """Waits, but not on for a token or a certificate that was put right; the backlog not while live data waits."""
+        before, end = _signs(self._files), self._clock.monotonic() + seconds
+        woken = self._woken
+        while not woken.is_set() and self._clock.monotonic() < end:
+            if self._draining.is_set() or (lane.backfill and self.cursor.behind):
+                return
+            await self._pause(min(LOOK_S, end - self._clock.monotonic()))
+            if _signs(self._files) != before:
+                self.health.late.due = 0.0
+                return
+
+    def _is_refused(self, error: EdgeAgentError) -> None:
+        if not self.health.refused_since:
+            self.health.refused_since = self._clock.wall()
+            self._tell([refused_event(self._site, self.health.name, error, self.health.refused_since, 0)])
+
+    def _was_refused(self) -> None:
+        since, self.health.refused_since = self.health.refused_since, 0
+        if since:
+            self._tell([refused_event(self._site, self.health.name, None, since, self._clock.wall())])
 
     async def close(self) -> None:
-        """Lets go of the sink."""
-        with anyio.move_on_after(2.0, shield=True):
-            await self._sink.close()
+        """Lets go of the sink, within CLOSE_S seconds; whatever it raises."""
+        if self._sink is None:
+            return
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            try:
+                await self._sink.close()
+            except Exception:  # noqa: BLE001 - this is the sink's supervisor: its fault must not stop the others
+                _log.exception("sink_failed", sink=self.health.name)
+
+
+def _late_rows(section: SinkSection) -> int:
+    """Rows of the backlog in one write: a live row waits for one such write at most."""
+    turn = int(section.backfill_rate * max(TURN_S, section.spacing))
+    return min(section.max_batch_rows, max(LEAST_TURN, turn))
+
+
+def _files(section: SinkSection) -> Iterator[Path]:
+    """Files that the section names: secrets, certificates."""
+    for value in dict(section).values():
+        if isinstance(value, Secret) and value.file is not None:
+            yield value.file
+        elif isinstance(value, Path):
+            yield value
+
+
+def _signs(files: Sequence[Path]) -> list[tuple[int, int, int]]:
+    """What is different once a file was changed or replaced."""
+    signs = []
+    for path in files:
+        try:
+            stat = path.stat()
+            signs.append((stat.st_mtime_ns, stat.st_ino, stat.st_size))
+        except OSError:
+            signs.append((0, 0, 0))
+    return signs
+
+
+def _too_long(sink: str) -> TimedOut:
+    return TimedOut(
+        "write",
+        sink,
+        Words(f"{WRITE_S:.0f}초가 지나도 쓰기가 끝나지 않았습니다", f"a write did not end within {WRITE_S:.0f} s"),
+        Words("허브와 회선을 확인하십시오. 데이터는 보관 중입니다", "check the hub and the line; all data is kept"),
+    )
 
 
 def _unexpected(sink: str, error: Exception) -> EdgeAgentError:

@@ -9,6 +9,7 @@ The stages stand inside each other in the order in which they stop: links first,
 deliveries, so that at the end nothing is left between two stages and the ledger balances.
 """
 
+from functools import partial
 from typing import Final
 
 import anyio
@@ -57,7 +58,15 @@ class Agent:
         )
         self.links = [self._make_link(link.name, loaded.numbers[link.name]) for link in config.links]
         self.deliveries = [
-            Delivery(section, registry.make_sink(section, clock), self.journal.cursor(section.name), self.news, clock)
+            Delivery(
+                section,
+                partial(registry.make_sink, section, clock),
+                self.journal.cursor(section.name),
+                self.news,
+                clock,
+                self.inbox.put_events,
+                config.site.name,
+            )
             for section in config.sinks
         ]
         self.rollups = Rolling(Roller(self.journal, loaded.tags, config.journal, clock), self.inbox)
@@ -101,8 +110,9 @@ class Agent:
                 for delivery in self.deliveries:
                     delivery.drain()
                 delivering.cancel_scope.deadline = anyio.current_time() + FINISH_S
-            for delivery in self.deliveries:
-                await delivery.close()
+            async with anyio.create_task_group() as closing:
+                for delivery in self.deliveries:
+                    closing.start_soon(delivery.close)
             await self.store.sync()
             await self._store_last_events()
             await self.store.close()

@@ -50,11 +50,15 @@ class News:
         self._event.set()
         self._event = anyio.Event()
 
-    async def wait(self, most: float) -> None:
-        """Returns at the next ring, or after `most` seconds."""
-        event = self._event
+    @property
+    def coming(self) -> anyio.Event:
+        """Set at the next ring: taken before one looks, nothing that comes while one looks is slept through."""
+        return self._event
+
+    async def wait(self, most: float, coming: anyio.Event) -> None:
+        """Returns once `coming` is set, or after `most` seconds."""
         with anyio.move_on_after(most):
-            await event.wait()
+            await coming.wait()
 
 
 class Store:

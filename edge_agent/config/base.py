@@ -147,6 +147,8 @@ class SinkSection(Section):
     """Most rows in one write."""
     spacing: Duration = Field(default="0ms")  # type: ignore[assignment]  # validate_default makes it a number
     """Least time from one write to the next: 0 sends as soon as the last one is answered, more saves a metered line."""
+    backfill_rate: Annotated[int, Field(ge=100, le=10_000_000)] = 30_000
+    """Most values a second of what waited while the sink was away; new values go ahead of them at any rate."""
 
 
 Language = Literal["ko", "en"]

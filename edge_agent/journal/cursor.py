@@ -104,6 +104,11 @@ class Cursor:
         return self.ledger().waiting
 
     @property
+    def behind(self) -> int:
+        """Rows that wait in the live lane."""
+        return max(0, self._log.view.rows - self._state.live.row)
+
+    @property
     def quarantine_path(self) -> Path:
         """Where refused rows are; the file may not exist."""
         return self._directory / f"{self.name}.quarantine"

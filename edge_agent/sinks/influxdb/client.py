@@ -7,7 +7,6 @@ repeated whole, which InfluxDB makes harmless: a point is its series and time.
 """
 
 import threading
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -72,7 +71,8 @@ class InfluxDbSink:
         self._limit = Limit(section.max_batch_rows)
         self._in_flight = (1, 1)
         self._table = LineTable(TagTable(()))
-        self._told = Told(self._table.tags)
+        self._told = {lane: Told(self._table.tags) for lane in (False, True)}
+        """What the hub was told last, by live data and by what comes late: the two are at different times."""
         self._suspects: set[str] = set()
 
     async def write(self, batch: Batch) -> Answer:
@@ -121,8 +121,9 @@ class InfluxDbSink:
     def _plan(self, batch: Batch) -> Plan:
         if batch.tags is not self._table.tags:
             self._table = LineTable(batch.tags)
-            self._told = self._told.under(batch.tags)
-        return make_plan(batch, self._table, self._told, self._ns_per_unit)
+        lane = batch.backfill
+        self._told[lane] = Told(batch.tags) if batch.begins else self._told[lane].under(batch.tags)
+        return make_plan(batch, self._table, self._told[lane], self._ns_per_unit)
 
     def _send_next(self, delivery: _Delivery) -> _Sent | None:
         """One request and its answer; a token that the hub does not know is read anew and tried once more."""
@@ -133,7 +134,7 @@ class InfluxDbSink:
         body, size, lines = self._encode(delivery.plan, first)
         self._in_flight = (len(first), size)
         reply = self._hub.post(body)
-        if reply.status == 401 and self._hub.token_changed():
+        if reply.status in (401, 403) and self._hub.token_changed():
             reply = self._hub.post(body)
         return _Sent(first, size, lines, reply)
 
@@ -177,8 +178,9 @@ class InfluxDbSink:
     def _answer(self, delivery: _Delivery) -> Answer:
         plan, refused = delivery.plan, delivery.refused
         items = np.sort(np.concatenate([_NOTHING, *(part.items for part, _ in refused)]))
-        overwritten = plan.tell(self._told, items)
-        return Answer(_refusals(plan, refused), plan.given_up.reasons + Counter({SUPERSEDED: overwritten}))
+        overwrote = plan.tell(self._told[plan.batch.backfill], items)
+        dropped = plan.given_up.rows_by_reason(SUPERSEDED, overwrote)
+        return Answer(_refusals(plan, refused), {reason: len(rows) for reason, rows in dropped.items()}, dropped)
 
 
 def _paths(plan: Plan, part: Part) -> set[str]:

@@ -4,7 +4,6 @@ The hub is told each tag's status when it changes, so the sink remembers what th
 changes nothing there; `Plan.tell` does, once the hub has acknowledged. The first status after a start is always told.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,13 +35,23 @@ class GivenUp:
     def __init__(self, rows: int) -> None:
         """None yet, of so many rows."""
         self.mask: Mask = np.zeros(rows, np.bool_)
-        self.reasons: Counter[str] = Counter()
+        self._rows: dict[str, list[Rows]] = {}
 
     def add(self, reason: str, rows: Rows) -> None:
         """Counts these rows, which were not counted before."""
         if len(rows):
             self.mask[rows] = True
-            self.reasons[reason] += len(rows)
+            self._rows.setdefault(reason, []).append(rows)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many rows went for each reason."""
+        return {reason: sum(map(len, parts)) for reason, parts in self._rows.items()}
+
+    def rows_by_reason(self, reason: str, more: Rows) -> dict[str, Rows]:
+        """All rows given up, and `more` that went for `reason` later on."""
+        parts = self._rows | {reason: [*self._rows.get(reason, ()), more]}
+        return {name: np.concatenate(rows) for name, rows in parts.items() if sum(map(len, rows))}
 
 
 class Told:
@@ -123,8 +132,8 @@ class Plan:
         rows = np.union1d(self.rows[data], np.array([row for row in extras if row >= 0], np.intp))
         return rows[~self.given_up.mask[rows]]
 
-    def tell(self, told: Told, refused: Rows) -> int:
-        """Notes in `told` what the hub has now; gives the number of delivered rows that overwrote one of its points.
+    def tell(self, told: Told, refused: Rows) -> Rows:
+        """Notes in `told` what the hub has now; gives the delivered rows that overwrote one of its points.
 
         `refused` items (sorted) were not stored; of their tags the hub does not know the status or text.
         """
@@ -142,7 +151,7 @@ class Plan:
                 told.texts.pop(extra.tag, None)
             elif extra.row >= 0:
                 told.status[extra.tag] = -1
-        return len(np.setdiff1d(overwrote, self.rows_of(refused))) if len(overwrote) else 0
+        return np.setdiff1d(overwrote, self.rows_of(refused)) if len(overwrote) else overwrote
 
 
 def _known(frame: Frame, tags: TagTable) -> Mask:

@@ -53,7 +53,7 @@ async def delivering(path: Path, sink: Scripted, **settings: object) -> AsyncIte
     clock, news = SystemClock(), News()
     journal = Journal.open(path, TABLE, section(), clock)
     one = SinkSection.model_validate({"name": "hub", "sink": "scripted"} | settings)
-    delivery = Delivery(one, sink, journal.cursor("hub"), news, clock)
+    delivery = Delivery(one, lambda: sink, journal.cursor("hub"), news, clock)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(delivery.run)
         with anyio.fail_after(30):
@@ -113,7 +113,7 @@ async def test_draining_gives_up_at_a_hub_that_is_away(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path, TABLE, section(), clock)
     append(journal, 1)
     one = SinkSection(name="hub", sink="scripted")
-    delivery = Delivery(one, sink, journal.cursor("hub"), news, clock)
+    delivery = Delivery(one, lambda: sink, journal.cursor("hub"), news, clock)
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(delivery.run)

@@ -1,0 +1,54 @@
+"""Alarms of the agent's own: what a person at the hub must know of deliveries and of values lost at the door."""
+
+import hashlib
+
+from edge_agent.api import EdgeAgentError
+from edge_agent.model import Event, EventClass, EventState, Label, Severity
+
+
+def refused_event(site: str, sink: str, error: EdgeAgentError | None, start: int, end: int) -> Event:
+    """A sink is refused since `start`; with `end` it was, until then. Times are ns since 1970 UTC."""
+    if error is not None:
+        text = Label(f"{sink} 전송이 거부되었습니다: {error.cause.ko}", f"{sink} is refused: {error.cause.en}")
+    else:
+        seconds = max(0, end - start) / 1e9
+        text = Label(
+            f"{sink} 전송이 {seconds:.0f}초 동안 거부되었다가 다시 시작되었습니다. 데이터는 보관되었습니다",
+            f"{sink} was refused for {seconds:.0f} s and goes on again; all data was kept",
+        )
+    return _event(f"refused {site} {sink} {start}", site, "sink", Severity.CRITICAL, (start, end), text, {})
+
+
+def loss_event(site: str, reason: str, machine: str, count: int, start: int, end: int) -> Event:
+    """A gap record: so many values were lost before the journal had them, between `start` and `end`."""
+    where = f" ({machine})" if machine else ""
+    text = Label(
+        f"저널에 들어오기 전에 값 {count}개를 잃었습니다: {reason}{where}",
+        f"{count} values were lost before the journal had them: {reason}{where}",
+    )
+    name = f"loss {site} {machine} {reason} {start} {end}"
+    return _event(name, machine or site, "agent", Severity.WARNING, (start, end), text, {"rows": float(count)})
+
+
+def _event(
+    name: str,
+    path: str,
+    detector: str,
+    severity: Severity,
+    span: tuple[int, int],
+    text: Label,
+    evidence: dict[str, float],
+) -> Event:
+    start, end = span
+    return Event(
+        id=hashlib.sha256(name.encode()).hexdigest()[:16],
+        path=path,
+        detector=detector,
+        event_class=EventClass.AGENT,
+        severity=severity,
+        state=EventState.CLOSED if end else EventState.OPEN,
+        start=start,
+        end=max(start, end) if end else 0,
+        text=text,
+        evidence=evidence,
+    )

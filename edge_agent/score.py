@@ -1,7 +1,7 @@
 """The analytics stage's place on the road: frames in, events out, in a worker thread, never in anyone's way."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -17,7 +17,10 @@ from edge_agent.model import Event, Frame
 if TYPE_CHECKING:
     from edge_agent.detect import Detection
 
-SMALL_ROWS: Final = 1000
+GATHERED_S: Final = 0.5
+"""What comes within this time is scored in one trip to the worker thread: a trip costs as much as scoring 3,000 rows."""
+BLOCK_ROWS: Final = 20_000
+"""With so many rows waiting, scoring begins at once; more are scored in several blocks: their columns need memory."""
 _log = structlog.get_logger("detection")
 
 
@@ -36,7 +39,7 @@ class Scoring:
         self._limit, self._save_every = limit, save_every
         self._frames: deque[Frame] = deque()
         self._waiting = 0
-        self._some = anyio.Event()
+        self._some, self._enough = anyio.Event(), anyio.Event()
         self._closing = anyio.Event()
         self._loading = anyio.CancelScope()
         self._failure: DetectionError | None = None
@@ -58,12 +61,15 @@ class Scoring:
         self._frames.append(frame)
         self._waiting += len(frame)
         self._some.set()
+        if self._waiting >= min(BLOCK_ROWS, self._limit // 2):
+            self._enough.set()
 
     def close(self) -> None:
         """Score what waits, save, and return from `run`. Kernels that are still being compiled are not waited for."""
         self._closing.set()
         self._loading.cancel()
         self._some.set()
+        self._enough.set()
 
     async def run(self) -> None:
         """Runs until `close`; a fault of a detector ends scoring for a while, never collection."""
@@ -93,9 +99,7 @@ class Scoring:
         saved = ticked = self._clock.monotonic()
         while not self._closing.is_set() or self._frames:
             self._tell(detection)
-            with anyio.move_on_after(1.0):
-                await self._some.wait()
-            self._some = anyio.Event()
+            await self._gather()
             now = self._clock.monotonic()
             tick = now - ticked >= 1.0
             events = await anyio.to_thread.run_sync(self._score, detection, self._take(), tick)
@@ -108,6 +112,14 @@ class Scoring:
                 self._backoff.reset()
         await anyio.to_thread.run_sync(detection.save)
         self._tell(detection)
+
+    async def _gather(self) -> None:
+        """Waits for a frame, and then for those that follow soon; at most until it is time for a tick."""
+        with anyio.move_on_after(1.0):
+            await self._some.wait()
+            with anyio.move_on_after(GATHERED_S):
+                await self._enough.wait()
+        self._some, self._enough = anyio.Event(), anyio.Event()
 
     def _tell(self, detection: "Detection") -> None:
         """What detection survived."""
@@ -133,9 +145,16 @@ class Scoring:
         self._inbox.put_events(events)
 
 
-def _joined(frames: list[Frame]) -> list[Frame]:
-    """Small frames as one, for a call costs more than their rows; large ones as they are, each tag once as a rule."""
-    return [Frame.concat(frames)] if frames and sum(map(len, frames)) <= SMALL_ROWS else frames
+def _joined(frames: list[Frame]) -> Iterator[Frame]:
+    """The same rows in frames of about BLOCK_ROWS; no frame is cut."""
+    some: list[Frame] = []
+    for frame in frames:
+        if some and sum(map(len, some)) + len(frame) > BLOCK_ROWS:
+            yield Frame.concat(some)
+            some = []
+        some.append(frame)
+    if some:
+        yield Frame.concat(some)
 
 
 def _unexpected(error: Exception) -> DetectionError:

@@ -7,9 +7,10 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
+from numba.np import arrayobj as untyped_arrayobj
 
 cgutils: Final[Any] = untyped_cgutils  # numba's code generation has no types
+arrayobj: Final[Any] = untyped_arrayobj
 
 
 def _ask_for_line(typing: Any, table: Any, row: Any, word: Any) -> Any:
@@ -39,7 +40,7 @@ def _lend_row(typing: Any, table: Any, row: Any) -> Any:
         part = context.make_array(lent)(context, builder)
         width = cgutils.unpack_tuple(builder, whole.shape, 2)[1]
         size = context.get_constant(types.intp, np.dtype(np.int64).itemsize)
-        populate_array(part, data=first, shape=[width], strides=[size], itemsize=size, meminfo=None)
+        arrayobj.populate_array(part, data=first, shape=[width], strides=[size], itemsize=size, meminfo=None)
         return part._getvalue()  # the only way to a built array: numba's own code does the same
 
     return lent(table, types.intp), generate

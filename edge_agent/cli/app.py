@@ -20,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+hub_app = typer.Typer(help="Dashboards for hub staff. 허브 담당자용 대시보드", no_args_is_help=True)
+app.add_typer(hub_app, name="hub")
+
 Config = Annotated[Path, typer.Argument(help="The configuration file (YAML). 설정 파일")]
 LanguageOption = Annotated[str, typer.Option("--language", "-l", help="ko or en; default: the locale. 표시 언어")]
 
@@ -74,6 +77,37 @@ def status(
     from edge_agent.cli.ask import show_status
 
     sys.exit(show_status(config, json, language or language_of_locale(), sys.stdout))
+
+
+@hub_app.command()
+def template(
+    configs: Annotated[
+        list[Path] | None, typer.Argument(help="The sites' configurations; default: the six examples. 설정 파일들")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the files. 저장할 폴더")] = Path("hub"),
+    bucket: Annotated[str, typer.Option(help="InfluxDB bucket. 버킷")] = "edge",
+    retention: Annotated[int, typer.Option(min=0, help="Days that values are kept; 0: for ever. 보관 일수")] = 90,
+    language: LanguageOption = "",
+) -> None:
+    """Write an InfluxDB 2 template and Grafana dashboards. InfluxDB 템플릿과 Grafana 대시보드를 만듭니다."""
+    from edge_agent.cli.hub import write_template
+
+    chosen = language or language_of_locale()
+    sys.exit(write_template(configs or [], output, bucket, retention, chosen, sys.stdout))
+
+
+@hub_app.command()
+def apply(
+    folder: Annotated[Path, typer.Argument(help="What `hub template` wrote. 템플릿 폴더")],
+    url: Annotated[str, typer.Option(help="InfluxDB 2 (token: INFLUX_TOKEN). 허브 주소")],
+    org: Annotated[str, typer.Option(help="InfluxDB organisation. 조직")],
+    ca_file: Annotated[Path | None, typer.Option(help="PEM file of a private CA. 사설 CA 파일")] = None,
+    language: LanguageOption = "",
+) -> None:
+    """Apply the template to an InfluxDB 2, again and again without doubles. 템플릿을 허브에 적용합니다."""
+    from edge_agent.cli.hub import apply as apply_template
+
+    sys.exit(apply_template(folder, url, org, ca_file, language or language_of_locale(), sys.stdout))
 
 
 @app.command()

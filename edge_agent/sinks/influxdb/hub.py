@@ -21,6 +21,8 @@ from edge_agent.sinks.influxdb.schema import EVENT, QUALITY
 
 _SECONDS_PER_DAY = 86_400
 _OWN = (QUALITY, EVENT)
+STACK = "edge-agent"
+"""Name of the stack by which InfluxDB remembers what the template made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,43 @@ def count_values(hub: Hub, measurement: str | None = None, *, start: int = 0, st
         tables = client.query_api().query(flux)
         counts: list[int] = [record.get_value() for table in tables for record in table.records]
     return sum(counts)
+
+
+def apply_template(hub: Hub, documents: list[dict[str, Any]]) -> None:
+    """Makes what a template describes; applied again it changes what it made before, by a stack called STACK."""
+    with _client(hub) as client:
+        org = client.organizations_api().find_organizations(org=hub.org)[0].id
+        stacks = _ask(client, "GET", "/api/v2/stacks", {"orgID": org, "name": STACK})["stacks"]
+        stack = stacks[0] if stacks else _ask(client, "POST", "/api/v2/stacks", body={"orgID": org, "name": STACK})
+        body = {"orgID": org, "stackID": stack["id"], "template": {"contents": documents}}
+        _ask(client, "POST", "/api/v2/templates/apply", body=body)
+
+
+def ensure_mapping(hub: Hub) -> None:
+    """Maps the database of the bucket's name (its default policy) to the bucket, so that InfluxQL finds it."""
+    with _client(hub) as client:
+        org = client.organizations_api().find_organizations(org=hub.org)[0].id
+        bucket = client.buckets_api().find_bucket_by_name(hub.bucket)
+        found = _ask(client, "GET", "/api/v2/dbrps", {"orgID": org, "db": hub.bucket})["content"]
+        if any(one["bucketID"] == bucket.id and not one.get("virtual") for one in found):
+            return
+        names = {"database": hub.bucket, "retention_policy": "autogen", "default": True}
+        _ask(client, "POST", "/api/v2/dbrps", body={"orgID": org, "bucketID": bucket.id} | names)
+
+
+def _ask(client: Any, method: str, path: str, query: dict[str, str] | None = None, body: Any = None) -> Any:
+    """One request of the HTTP API that the library has no plain word for; its JSON."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    return client.api_client.call_api(
+        path,
+        method,
+        query_params=list((query or {}).items()),
+        header_params=headers,
+        body=body,
+        response_type="object",
+        auth_settings=[],
+        _return_http_data_only=True,
+    )
 
 
 def _quoted(text: str) -> str:

@@ -55,9 +55,14 @@ def head(measurement: str, tags: Iterable[tuple[str, str]]) -> str:
     return ",".join([name(measurement), *(f"{key}={name(value)}" for key, value in tags if value)]) + " "
 
 
+def field_name(signal: str) -> str:
+    """The field of a signal."""
+    return f"{signal}_" if signal in NOT_FIELDS else signal
+
+
 def field_key(signal: str) -> str:
     """The field of a signal, escaped."""
-    return name(f"{signal}_" if signal in NOT_FIELDS else signal)
+    return name(field_name(signal))
 
 
 def _place(machine: Machine) -> list[tuple[str, str]]:

@@ -114,7 +114,10 @@ class Cursor:
         return self._directory / f"{self.name}.quarantine"
 
     def bind(self) -> None:
-        """Takes up the files of a store that has just been opened. What was counted in memory until then stays."""
+        """Takes up the files of a store that has just been opened. What was counted in memory until then stays.
+
+        A new cursor is durable when it returns: so no row is in quarantine before there is a state that says so.
+        """
         with self._lock:
             if self._slots is not None:
                 return
@@ -132,6 +135,7 @@ class Cursor:
         if stored is None and not slots.is_new:
             self._log.cursor_trouble(self.name, None)
         self._save(self._state if self._state.generation else self._beginning())
+        slots.sync()
 
     def _look_up(self, error: OSError) -> None:
         """Where the file can't be written: what it says, or the beginning."""

@@ -38,6 +38,15 @@ def write(fd: int, data: bytes, at: int) -> None:
         done += os.pwrite(fd, data[done:], at + done)
 
 
+def put(path: Path, data: bytes) -> None:
+    """A file with this in it; an old one under this name is emptied first."""
+    fd = create(path)
+    try:
+        write(fd, data, 0)
+    finally:
+        os.close(fd)
+
+
 def truncate(fd: int, size: int) -> None:
     """Cuts the file, or makes it longer with zeros."""
     os.ftruncate(fd, size)

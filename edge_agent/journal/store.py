@@ -89,8 +89,8 @@ class Store:
         path = self._damage_path(damage)
         with contextlib.suppress(OSError):
             if sum(1 for _ in self.damaged.glob("*.json")) < _MAX_DAMAGED:
-                path.with_suffix(".bytes").write_bytes(data)
-                path.write_text(json.dumps(asdict(damage)))
+                disk.put(path.with_suffix(".bytes"), data)
+                disk.put(path, json.dumps(asdict(damage)).encode())
 
     def _damage_path(self, damage: Damage) -> Path:
         return self.damaged / f"{damage.segment:012d}-{damage.offset}.json"

@@ -1,0 +1,163 @@
+"""The power goes at any moment, and the card kept any part of what was not synced: nothing durable is lost, no value is
+wrong, every start succeeds, the ledger balances.
+
+Proves the line "power cut: an in-process file-system model that drops, tears and reorders un-synced writes, driven by
+hypothesis (>= 100,000 crash states in <= 5 min)". The model and its rules: card.py; what must hold: lives.py. The
+states counted are different from each other. The five tests of `--proof` look at 20,000 each.
+"""
+
+import gc
+import random
+import time
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from edge_agent.journal import chunk, disk, quarantine, segment, slots, writer
+from tests.unit.journal.card import mounted
+from tests.unit.journal.lives import SINKS, Search, any_steps
+
+STATES = 20_000
+SEARCHING = {
+    "suppress_health_check": list(HealthCheck),  # an example is hundreds of crash states
+    "phases": [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+}
+BOOLEANS = st.booleans()
+STEPS = st.one_of(
+    st.tuples(st.just("append"), st.integers(1, 4), st.just(value=False), BOOLEANS),
+    st.tuples(st.just("append"), st.just(150), st.just(value=True), BOOLEANS),
+    st.tuples(st.just("sync")),
+    st.tuples(st.just("deliver"), st.sampled_from(SINKS), st.integers(1, 200), BOOLEANS, BOOLEANS),
+    st.tuples(st.just("lose"), st.integers(1, 3)),
+    st.tuples(st.just("kill"), st.integers(0, 1)),
+    st.tuples(st.just("restart")),
+    st.tuples(st.just("cut"), st.integers(0, 1 << 32)),
+)
+LIVES = st.lists(STEPS, min_size=4, max_size=16)
+FULL = (
+    *(("append", 150, True, True), ("deliver", "hub", 60, True, True), ("append", 3, False, True), ("lose", 2)),
+    *(
+        ("sync",),
+        ("append", 150, True, False),
+        ("deliver", "hub", 200, True, False),
+        ("deliver", "lazy", 5, True, True),
+    ),
+    *(("append", 4, False, True), ("kill", 1), ("append", 150, True, True), ("sync",), ("append", 2, False, False)),
+    *(("deliver", "hub", 200, True, False), ("sync",), ("append", 150, True, True), ("append", 150, True, False)),
+    *(("deliver", "lazy", 5, False, False), ("cut", 7), ("append", 3, False, True), ("sync",)),
+    *(("append", 150, True, False), ("deliver", "hub", 200, True, True), ("append", 150, True, False), ("restart",)),
+)
+"""Everything once: two tables, segment changes, retention, losses, refused rows, a kill, a power cut, a stop."""
+
+
+@pytest.fixture(autouse=True)
+def quick():
+    """The collector has nothing to find here, and walks through all moments to see it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def search_until(states, seed, *, steps=11, variants=4):
+    """Lives of chance until so many states have been looked at; says how long one took."""
+    chance, began = random.Random(seed), time.process_time()
+    with mounted() as mount:
+        search = Search(mount, chance, variants=variants)
+        while search.check.states < states:
+            search.through(any_steps(chance, steps))
+    took = time.process_time() - began
+    print(f"{search.check.states} crash states, {took:.0f} CPU-s, {took / search.check.states * 1e3:.2f} ms each")
+    return search.check.states
+
+
+def test_a_life_with_everything_in_it_survives_a_power_cut_at_every_moment():
+    with mounted() as mount:
+        Search(mount, random.Random(0), variants=1, thin=4).through(FULL)
+
+
+def test_refused_rows_of_a_new_sink_belong_to_a_state_even_before_the_first_sync():
+    """Found by the model: the quarantine file was durable at once, the new cursor only with the journal's next sync."""
+    with mounted() as mount:
+        Search(mount, random.Random(0)).through([("append", 4, False, True), ("deliver", "lazy", 43, True, False)])
+
+
+@settings(max_examples=6, **SEARCHING)
+@given(LIVES, st.integers(0, 1 << 32))
+def test_any_life_survives_a_power_cut_at_every_moment(steps, seed):
+    with mounted() as mount:
+        Search(mount, random.Random(seed), variants=1, thin=3).through(steps)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(600)
+def test_twenty_thousand_crash_states_of_lives_by_hypothesis():
+    seen = 0
+
+    @settings(max_examples=200, **SEARCHING)
+    @given(LIVES, st.integers(0, 1 << 32))
+    def search(steps, seed):
+        nonlocal seen
+        if seen < STATES:
+            with mounted() as mount:
+                one = Search(mount, random.Random(seed))
+                one.through(steps)
+                seen += one.check.states
+
+    began = time.process_time()
+    search()
+    print(f"{seen} crash states, {time.process_time() - began:.0f} CPU-s")
+    assert seen >= STATES
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", range(4))
+def test_twenty_thousand_crash_states_of_lives_by_chance(part):
+    assert search_until(STATES, part) >= STATES
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_a_million_crash_states():
+    assert search_until(1_000_000, time.time_ns(), steps=20, variants=8) >= 1_000_000
+
+
+def without(**calls):
+    """`disk` with some calls that do nothing."""
+    return SimpleNamespace(**{**vars(disk), **calls})
+
+
+def _nothing(*_):
+    pass
+
+
+MISTAKES = {
+    "a segment gets its name before its header is durable": [(segment, "disk", without(sync=_nothing))],
+    "a segment's name is not made durable": [(segment, "disk", without(sync_directory=_nothing))],
+    "sync does not sync": [(writer, "disk", without(sync=_nothing))],
+    "cursors are not synced": [(slots, "disk", without(sync=_nothing))],
+    "a new cursor's name is not made durable": [(slots, "disk", without(sync_directory=_nothing))],
+    "refused rows are not durable before the cursor passes them": [(quarantine, "disk", without(sync=_nothing))],
+    "a quarantine's name is not made durable": [(quarantine, "disk", without(sync_directory=_nothing))],
+    "slots have no checksum": [(slots, "crc", lambda data, start: 0)],
+    "chunks have no checksum": [(chunk, "crc", lambda data, start: 0)],
+    "there are two slots": [(slots, "_SLOTS", 2)],
+}
+
+
+ROWS_ONE_BY_ONE = (*(("append", 4, False, False),) * 6, *(("deliver", "hub", 1, False, False),) * 24)
+"""Slots that are written over while nothing is synced, by such as have the same length."""
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_the_journal_is_found(mistake, monkeypatch):
+    """What shows that the model can find anything at all."""
+    for where, name, instead in MISTAKES[mistake]:
+        monkeypatch.setattr(where, name, instead)
+    steps = ROWS_ONE_BY_ONE if mistake == "slots have no checksum" else FULL
+    with mounted() as mount, pytest.raises((AssertionError, ValueError, StopIteration)) as found:
+        Search(mount, random.Random(1), variants=20).through(steps)
+    print(f"{type(found.value).__name__}: {found.value}")

@@ -164,6 +164,12 @@ class Card:
         self.fds[fd] = (entry, flags)
         return fd
 
+    def dup(self, fd):
+        self.calls += 1
+        other = _FIRST_FD + self.calls
+        self.fds[other] = self.fds[fd]
+        return other
+
     def close(self, fd):
         self.fds.pop(fd)
         self.locked = {of: by for of, by in self.locked.items() if by != fd}
@@ -575,7 +581,7 @@ _BY_PATH = (
     "readlink",
     "statvfs",
 )
-_BY_FD = ("close", "pread", "pwrite", "ftruncate", "posix_fallocate", "fdatasync", "fsync", "fstat")
+_BY_FD = ("close", "dup", "pread", "pwrite", "ftruncate", "posix_fallocate", "fdatasync", "fsync", "fstat")
 _SAME = {"replace": "rename", "remove": "unlink"}
 
 

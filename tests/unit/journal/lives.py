@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edge_agent.api import Answer, Refusal
-from edge_agent.journal.slots import CursorState
+from edge_agent.journal.place import CursorState
 from edge_agent.model import Frame
 from tests.unit.journal.card import ROOT, BadLuck, Card, Chance, ContentsOnly, Luck, NamesOnly, Noise
 from tests.unit.journal.material import NOON, SECOND, balanced, event, open_journal, table
@@ -65,6 +65,7 @@ WAYS = (
     (4, "sync", lambda c: ()),
     (4, "deliver", lambda c: ("hub", c.randint(1, 200), c.random() < 0.4, c.random() < 0.3)),
     (2, "deliver", lambda c: ("lazy", c.randint(1, 6), c.random() < 0.3, False)),
+    (1, "leave_behind", lambda c: (c.choice(SINKS),)),
     (1, "lose", lambda c: (c.randint(1, 3),)),
     (1, "kill", lambda c: (c.randint(0, 1),)),
     (1, "restart", lambda c: ()),
@@ -143,10 +144,16 @@ class Life:
         known.events, known.lost = dict(self._events), known.told_lost
         known.states = {name: [state] for name, state in states.items()}
 
+    def leave_behind(self, name):
+        """Live goes first from now on."""
+        self.known.states[name].append(None)
+        self.cursors[name].leave_behind()
+        self.known.states[name][-1:] = [self.cursors[name].state]
+
     def deliver(self, name, rows, refused, dropped):
-        """One batch of one sink."""
+        """One batch of one sink: of what was left behind where there is such, else of live data."""
         cursor = self.cursors[name]
-        batch = cursor.read(rows)
+        batch = cursor.read(rows, backfill=bool(cursor.state.ranges) and self.serial % 2 == 0)
         if batch is not None:
             count = len(batch.frame)
             refusals = [Refusal([0], "bad")] if refused and count else ()
@@ -177,7 +184,7 @@ class Life:
         self._open()
         view, known = self.journal.view, self.known
         found = self._contents(copy)
-        check_rows(known, found, view, view.oldest)
+        check_rows(known, found, set(range(view.oldest, view.rows)))
         known.accepted = dict(found)
         known.told_lost = sum(view.lost.values())
         self._events = {name: at for name, at in self._events.items() if at < view.sequence and name in known.events}
@@ -194,25 +201,27 @@ class Life:
 
 
 def drained(cursor):
-    """Rows by number and ids of events; each once."""
+    """Rows by number and ids of events, of both lanes; each once."""
     rows, events = {}, []
-    while (batch := cursor.read(1000)) is not None:
-        for value in batch.frame.floats().tolist():
-            assert int(value) not in rows, "a row came twice"
-            rows[int(value)] = value
-        events += [each.id for each in batch.events]
-        cursor.advance(batch, Answer())
+    for backfill in (False, True):
+        while (batch := cursor.read(1000, backfill=backfill)) is not None:
+            for value in batch.frame.floats().tolist():
+                assert int(value) not in rows, "a row came twice"
+                rows[int(value)] = value
+            events += [each.id for each in batch.events]
+            cursor.advance(batch, Answer())
     assert len(set(events)) == len(events), "an event came twice"
     return rows, events
 
 
-def check_rows(known, rows, view, start):
-    """No wrong value, no number that is not there, and nothing gone that was durable."""
+def check_rows(known, rows, owed):
+    """No wrong value, no row that is not owed, and nothing gone that was durable."""
     for number, value in rows.items():
         assert value in known.written.get(number, ()), f"row {number} is {value}: never written"
-        assert start <= number < view.rows, f"row {number} is not among the rows from {start} to {view.rows}"
-    for number, value in known.durable.items():
-        assert number < start or rows.get(number) == value, f"row {number} was durable and is {rows.get(number)}"
+        assert number in owed, f"row {number} was not owed"
+    for number in owed & known.durable.keys():
+        value = known.durable[number]
+        assert rows.get(number) == value, f"row {number} was durable as {value} and is {rows.get(number)}"
 
 
 class Check:
@@ -235,6 +244,8 @@ class Check:
         card.before = _nothing
         assert journal.writable, f"start failed: {journal.error}"
         assert not journal.report.moved_aside, journal.report
+        if not any(None in states for states in known.states.values()):
+            assert not [notice for notice in journal.notices() if "cursor" in notice.id], "a cursor's file in trouble"
         assert not journal.report.set_aside, "a segment that exists has a header"
         view = journal.view
         assert view.rows >= max(known.durable, default=-1) + 1, f"{view.rows} rows"
@@ -271,18 +282,17 @@ class Check:
             assert value in known.written.get(int(value), ()), line
 
     def _check_drained(self, cursor, known, view):
-        start, was = max(cursor.state.row, view.oldest), cursor.ledger()
-        first = view.segments[0].header.sequence
-        at = max(cursor.state.sequence, first)
+        state, was = cursor.state, cursor.ledger()
+        owed, first = _owed(state, view), view.segments[0].header.sequence
         rows, events = drained(cursor)
-        check_rows(known, rows, view, start)
+        check_rows(known, rows, owed)
         now = cursor.ledger()
         assert balanced(now)
         assert now.waiting == 0
-        assert sum(now.dropped.values()) - sum(was.dropped.values()) == view.rows - start - len(rows), "all is counted"
+        assert sum(now.dropped.values()) - sum(was.dropped.values()) == len(owed) - len(rows), "all is counted"
         assert now.delivered == was.delivered + len(rows)
-        gone = [name for name, sequence in known.events.items() if sequence >= at and name not in events]
-        assert not gone, f"{cursor.name}: events {gone}"
+        due = [name for name, sequence in known.events.items() if sequence >= first and _owes_chunk(state, sequence)]
+        assert set(due) <= set(events), f"{cursor.name}: events {set(due) - set(events)} are gone"
 
     def _go_on(self, journal, cursors, first):
         frame, values = rows_of(first, 2, 1023)
@@ -306,7 +316,18 @@ def _nothing(call):
 
 def _counted(state):
     """Without what may move on in memory when nothing was counted: chunks without rows, the quarantine's length."""
-    return replace(state, sequence=0, quarantine_bytes=0)
+    return replace(state, live=replace(state.live, sequence=0), quarantine_bytes=0)
+
+
+def _owed(state, view):
+    """Numbers of the rows that this cursor has still to deliver, as far as retention left them."""
+    spans = [(state.live.row, view.rows), *((each.first.row, each.end.row) for each in state.ranges)]
+    return {row for first, end in spans for row in range(max(first, view.oldest), end)}
+
+
+def _owes_chunk(state, sequence):
+    spans = ((each.first.sequence, each.end.sequence) for each in state.ranges)
+    return sequence >= state.live.sequence or any(first <= sequence < end for first, end in spans)
 
 
 def _text(card, path):

@@ -1,5 +1,6 @@
 """The stage in the middle of the road: inbox -> live view, detection, journal. One at a time, in order."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,6 +20,12 @@ from edge_agent.score import Scoring
 _log = structlog.get_logger("journal")
 IDLE_S: Final = 1.0
 """The stage turns at least this often, so that the watchdog sees it alive when nothing comes."""
+COMMIT_BYTES: Final = 32 << 10
+"""So much that is accepted and not durable is made durable before the interval is over …"""
+SPACING_S: Final = 0.5
+"""… but at least this long after the last time, however much comes."""
+EVENTS_SPACING_S: Final = 0.1
+"""Events are made durable at once, in a storm of them at least this long after the last time."""
 _JOINED: Final = 10_000
 """While the journal refuses, what waits is joined to frames of up to this many values: many small ones cost memory."""
 
@@ -79,6 +86,8 @@ class Store:
         self._said = ""
         """The cause that was logged last; empty once it was logged that it is over."""
         self._writer = anyio.CapacityLimiter(1)
+        self._syncer = anyio.CapacityLimiter(1)
+        self._pressed = News()
         self.door = Door()
         self.progress = clock.monotonic()
         """Monotonic time of the stage's last turn: what the watchdog looks at."""
@@ -102,6 +111,8 @@ class Store:
         if self._pending:
             await anyio.to_thread.run_sync(self._append_pending, limiter=self._writer)
             self._news.ring()
+            if self._patience() < IDLE_S:
+                self._pressed.ring()
 
     def _pend(self, frame: Frame, events: list[Event]) -> None:
         count = len(frame)
@@ -149,15 +160,23 @@ class Store:
         await anyio.to_thread.run_sync(self._give_up, 0, limiter=self._writer)
 
     async def sync_often(self, interval: float) -> None:
-        """Makes what was accepted durable every `interval` seconds."""
+        """Makes what was accepted durable every `interval` seconds, or sooner where there is much, or an event."""
         while True:
-            await anyio.sleep(interval)
+            begun = anyio.current_time()
+            while (rest := begun + min(interval, self._patience()) - anyio.current_time()) > 0:
+                await self._pressed.wait(rest)
             await self.sync()
+
+    def _patience(self) -> float:
+        """Seconds from one sync to the next, as things stand."""
+        if self._journal.hurried:
+            return EVENTS_SPACING_S
+        return SPACING_S if self._journal.unsynced_bytes >= COMMIT_BYTES else math.inf
 
     async def sync(self) -> None:
         """Makes everything accepted durable, and passes on what the journal has to tell."""
         try:
-            await anyio.to_thread.run_sync(self._journal.sync, limiter=self._writer)
+            await anyio.to_thread.run_sync(self._journal.sync, limiter=self._syncer)
         except JournalError as error:
             self._unsynced = True
             self._say(error)

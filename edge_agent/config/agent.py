@@ -43,8 +43,8 @@ class JournalSection(Section):
     segment_bytes: Size = Field(default="8MiB")  # type: ignore[assignment]  # the same
     long_bytes: Size = Field(default="4GiB")  # type: ignore[assignment]  # the same
     """Bound of the long store: one-minute rollups and events, which raw segments never push out."""
-    sync_interval: Duration = Field(default="1s")  # type: ignore[assignment]  # the same
-    """At most this much is accepted but not yet durable when the power goes."""
+    sync_interval: Duration = Field(default="5s")  # type: ignore[assignment]  # the same
+    """At most this much is accepted but not yet durable when the power goes; less where much comes, and for events."""
 
 
 class DetectionSection(Section):

@@ -30,6 +30,8 @@ class Entry:
     payload: bytes
     frame: Frame = _NOTHING
     events: tuple[Event, ...] = ()
+    written: int = 0
+    """When its last row was accepted, where that was before now."""
 
     @property
     def size(self) -> int:
@@ -49,17 +51,19 @@ class Entry:
             int(times.max()) if rows else 0,
             view.rows,
             lost,
-            written,
+            self.written or written,
             len(self.payload),
         )
 
 
-def entries_of(frame: Frame, events: Sequence[Event]) -> list[Entry]:
-    """A frame in pieces of at most MAX_ROWS rows, then the events. Raises ValueError for ragged columns."""
-    entries = [Entry(ChunkKind.FRAME, pack_frame(piece), piece) for piece in _pieces(frame)]
-    if events:
-        entries.append(Entry(ChunkKind.EVENTS, pack_events(events), events=tuple(events)))
-    return entries
+def frame_entries(frame: Frame, written: int = 0) -> list[Entry]:
+    """A frame in pieces of at most MAX_ROWS rows, accepted at `written` or now. Raises ValueError for ragged ones."""
+    return [Entry(ChunkKind.FRAME, pack_frame(piece), piece, written=written) for piece in _pieces(frame)]
+
+
+def event_entries(events: Sequence[Event]) -> list[Entry]:
+    """The events, where there are any."""
+    return [Entry(ChunkKind.EVENTS, pack_events(events), events=tuple(events))] if events else []
 
 
 def loss_entry(view: View) -> Entry:

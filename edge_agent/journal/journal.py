@@ -15,7 +15,7 @@ from edge_agent.errors import JournalError
 from edge_agent.journal import disk
 from edge_agent.journal.chunk import Chunk
 from edge_agent.journal.cursor import Cursor
-from edge_agent.journal.entry import Entry, entries_of, mark_entry
+from edge_agent.journal.entry import Entry, event_entries, mark_entry
 from edge_agent.journal.ledger import Ledger
 from edge_agent.journal.notice import backfill_event, damage_event, retention_event, trouble_event
 from edge_agent.journal.opening import Opening, open_store
@@ -25,18 +25,18 @@ from edge_agent.journal.segment import Segment, read_table
 from edge_agent.journal.store import Store
 from edge_agent.journal.table import unpack_table
 from edge_agent.journal.view import View
-from edge_agent.journal.writer import Writer
+from edge_agent.journal.writer import Ticket, Writer
 from edge_agent.model import Event, Frame, TagTable
 
 _AGAIN_AFTER: Final = 1.0
 """Seconds between attempts to open a store that could not be written."""
 _MAX_NOTICES: Final = 1000
+_NOTHING: Final = Frame.empty()
 
 
 class Journal:
-    """Open it with `Journal.open`. `append`, `lose`, `sync` and `close` block on the disk; call them from one thread.
-
-    Everything else may be called from any thread at any time.
+    """Open it with `Journal.open`. `append`, `lose`, `sync` and `close` block on the disk: call them from worker
+    threads. Everything else may be called from any thread at any time.
     """
 
     def __init__(self, path: Path, tags: TagTable, section: JournalSection, clock: Clock) -> None:
@@ -53,6 +53,9 @@ class Journal:
         self._told: deque[tuple[int, int]] = deque(maxlen=_MAX_NOTICES)
         """Damage (segment, offset) that was told in this run."""
         self._writing = threading.RLock()
+        self._syncing = threading.Lock()
+        """Taken before `_writing`, never after."""
+        self._hurried = False
         self._naming = threading.Lock()
         self._lock_fd: int | None = None
         self._error: JournalError | None = None
@@ -95,6 +98,16 @@ class Journal:
         """Of the rows accepted, those that survive a power cut."""
         return self._writer.durable
 
+    @property
+    def unsynced_bytes(self) -> int:
+        """Bytes of the log, of rows and all else accepted, that would not survive a power cut."""
+        return self._writer.unsynced_bytes
+
+    @property
+    def hurried(self) -> bool:
+        """Events were accepted that are not durable yet: `sync` should come soon."""
+        return self._hurried
+
     def _establish(self) -> None:
         self._tried = self._clock.monotonic()
         opening = open_store(self._store, self._lock_fd)
@@ -112,10 +125,10 @@ class Journal:
     def _start(self, opening: Opening) -> None:
         """Cuts the tail, goes on writing, and says in the log that the agent began."""
         try:
-            if opening.tail is not None:
-                self._writer.resume(opening.tail)
+            self._writer.resume(opening.tail)
             self._write([mark_entry({"started": self._clock.wall()})])
-            self.sync()
+            self._writer.sync()
+            self._sync_cursors()
         except OSError as error:
             self._error = disk.refused("open journal", self._store.path, error)
         except JournalError as error:
@@ -127,19 +140,23 @@ class Journal:
 
         Raises ValueError for a frame whose columns differ in length.
         """
-        entries = entries_of(frame, events)
-        if entries:
-            self.put(entries)
+        if len({len(column) for column in frame.columns()}) != 1:
+            raise ValueError("a frame's columns must have one length")
+        entries = event_entries(events)
+        if len(frame) or entries:
+            with self._writing:
+                self._write(entries, frame)
+                self._hurried = self._hurried or bool(entries)
 
     def put(self, entries: Sequence[Entry]) -> None:
         """As `append`, for chunks of any kind."""
         with self._writing:
             self._write(entries)
 
-    def _write(self, entries: Sequence[Entry]) -> None:
+    def _write(self, entries: Sequence[Entry], frame: Frame = _NOTHING) -> None:
         self._ready()
         try:
-            self._writer.write(entries)
+            self._writer.write(entries, frame)
         except OSError as error:
             self._error = disk.refused("write journal", self._store.path, error)
             raise self._error from error
@@ -169,17 +186,40 @@ class Journal:
                 self._write([])
 
     def sync(self) -> None:
-        """Everything accepted so far is durable when it returns; so are the cursors. Raises JournalError."""
-        with self._writing:
-            if self._error is not None and not self._writer.is_open:
-                raise self._error
-            try:
-                self._writer.sync()
-            except OSError as error:
-                self._unsynced = disk.refused("sync journal", self._store.path, error)
-                raise self._unsynced from error
+        """Everything accepted before it was called is durable when it returns; so are the cursors. Raises JournalError.
+
+        It may run in a thread of its own: `append` does not wait for the disk meanwhile. One runs at a time.
+        """
+        with self._syncing:
+            with self._writing:
+                ticket = self._begin_sync()
+            if ticket is not None:
+                self._sync_ticket(ticket)
+            else:
+                self._unsynced = None
+            self._sync_cursors()
+
+    def _begin_sync(self) -> Ticket | None:
+        if self._error is not None and not self._writer.is_open:
+            raise self._error
+        self._hurried = False
+        try:
+            return self._writer.begin_sync()
+        except OSError as error:
+            self._error = disk.refused("write journal", self._store.path, error)
+            raise self._error from error
+
+    def _sync_ticket(self, ticket: Ticket) -> None:
+        try:
+            disk.sync(ticket.fd)
+        except OSError as error:
+            self._unsynced = disk.refused("sync journal", self._store.path, error)
+            raise self._unsynced from error
+        else:
             self._unsynced = None
-        self._sync_cursors()
+        finally:
+            with self._writing:
+                self._writer.end_sync(ticket, done=self._unsynced is None)
 
     def _sync_cursors(self) -> None:
         for cursor in tuple(self._cursors.values()):
@@ -193,7 +233,7 @@ class Journal:
 
     def close(self) -> None:
         """Marks the stop, makes all durable, lets go; once. Raises JournalError where the disk refuses."""
-        with self._writing:
+        with self._syncing, self._writing:
             try:
                 if self._lock_fd is not None:
                     self._stop()
@@ -211,7 +251,7 @@ class Journal:
                 raise disk.refused("close journal", self._store.path, error) from error
 
     def _let_go(self) -> None:
-        self._writer.abandon()
+        self._writer.close()
         for cursor in tuple(self._cursors.values()):
             cursor.close()
         if self._lock_fd is not None:

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from edge_agent.journal import disk
+from edge_agent.journal.front import Mark, following, gathered_chunk, mark_of, read_front
 from edge_agent.journal.place import CursorState
 from edge_agent.journal.recovery import Tail, find_tail
 from edge_agent.journal.report import Damage, OpenReport
-from edge_agent.journal.segment import Segment
+from edge_agent.journal.segment import Segment, read_table
 from edge_agent.journal.store import Store
+from edge_agent.journal.table import unpack_table
+from edge_agent.journal.tally import untold
 from edge_agent.journal.view import View
 
 
@@ -74,11 +77,15 @@ def _load(store: Store, opening: Opening) -> None:
     aside: list[str] = []
     segments = store.segments(aside)
     states = list(store.cursor_states(aside))
-    tail = find_tail(segments[-1]) if segments else None
+    front = read_front(store.front)
+    mark = mark_of(front)
+    tail = find_tail(segments[-1], mark) if segments else None
     found = _view(segments, tail)
+    if tail is not None:
+        found = _with_front(found, tail, front)
     if segments and not store.was_set_aside(segments[0].number - 1):
         found = replace(found, oldest=max(found.oldest, segments[0].header.rows))
-    opening.view = _past(found, states)
+    opening.view = _past(found, states, mark)
     opening.tail = tail
     opening.damaged = tail.damaged if tail is not None else ()
     created = not segments and not states
@@ -111,19 +118,35 @@ def _view(segments: Sequence[Segment], tail: Tail | None) -> View:
     )
 
 
-def _past(view: View, states: Sequence[CursorState]) -> View:
-    """No number that a cursor has seen is used again, and no loss it knows of is forgotten."""
+def _with_front(view: View, tail: Tail, front: bytes) -> View:
+    """Rows that were accepted and had not come to the segment when the process was killed."""
+    digest = tail.segment.header.table
+    gathered = list(following(front, digest, view.sequence, view.rows))
+    packed = read_table(tail.segment.path) if gathered else None
+    if packed is None:
+        return view
+    tags, lost = unpack_table(packed), sum(view.lost.values())
+    for each in gathered:
+        view = view.gathering(gathered_chunk(each, tags, lost))
+    return view
+
+
+def _past(view: View, states: Sequence[CursorState], mark: Mark | None) -> View:
+    """No number that a cursor or the mark has seen is used again, and no loss that a cursor knows of is forgotten."""
+    known = mark or Mark(0, 0, 0, 0)
     lost = dict(view.lost)
     for state in states:
         for reason, count in state.base_lost.items():
             lost[reason] = max(lost.get(reason, 0), count)
     rows, groups = view.rows, view.groups
+    if known.rows > rows:
+        rows, groups = known.rows, groups + untold(known.rows - rows)
     for state in states:
         if state.row > rows:
             rows, groups = state.row, state.live.tally
     return replace(
         view,
-        sequence=max([view.sequence, *(state.sequence for state in states)]),
+        sequence=max([view.sequence, known.sequence, *(state.sequence for state in states)]),
         rows=rows,
         groups=groups,
         lost=lost,

@@ -11,9 +11,9 @@
 Chunks whose plan and tags are the same bytes, which is what regular scans give, have one layout: they are unpacked
 together, or only those rows of them that are asked for.
 
-A payload of up to SHORT rows begins with PLAIN instead: a mask of the columns that vary (u8), then each of
-PLAIN_COLUMNS, all its rows or the one item that they all are, then the texts. Where the mask has PLAIN_SAME, `received`
-is not there: it is the time.
+A payload of up to SHORT rows, or of rows that are not to stay (edge_agent/journal/front.py), begins with PLAIN instead:
+a mask of the columns that vary (u8), then each of PLAIN_COLUMNS, all its rows or the one item that they all are, then
+the texts. Where the mask has PLAIN_SAME, `received` is not there: it is the time.
 
 In the plan stand the columns time, received, kind, status, flags and value, each with a form byte first:
 
@@ -64,13 +64,9 @@ Column = npt.NDArray[Any]
 
 def pack_frame(frame: Frame) -> bytes:
     """The payload of 1 … MAX_ROWS rows. Raises ValueError for columns of different lengths."""
-    if {len(column) for column in _columns(frame)} != {len(frame)}:
-        raise ValueError("a frame's columns must have one length")
-    bits, texts = _own_texts(frame)
-    packed_texts = compress(json.dumps(texts).encode()) if texts else b""
-    same = frame.received is frame.time or np.array_equal(frame.received, frame.time)
     if len(frame) <= SHORT:
-        return _pack_plain(frame, bits, same=same) + packed_texts
+        return pack_plain(frame)
+    bits, packed_texts, same = _seen(frame)
     tags, grouping = _pack_tags(np.asarray(frame.tag, np.int32).tobytes())
     parts = _pack_time(np.asarray(frame.time, np.int64), grouping)
     parts.add(Parts(bytearray((SAME,)), [], []) if same else _pack_time(np.asarray(frame.received, np.int64), grouping))
@@ -82,7 +78,21 @@ def pack_frame(frame: Frame) -> bytes:
     return b"".join((head, tags, bytes(parts.plan), *_rest(parts), packed_texts))
 
 
-def _pack_plain(frame: Frame, bits: UInt64, *, same: bool) -> bytes:
+def _seen(frame: Frame) -> tuple[UInt64, bytes, bool]:
+    """The bits with text numbers of the chunk's own, its texts, and whether times and receive times are the same."""
+    if {len(column) for column in frame.columns()} != {len(frame)}:
+        raise ValueError("a frame's columns must have one length")
+    bits, texts = _own_texts(frame)
+    packed_texts = compress(json.dumps(texts).encode()) if texts else b""
+    return bits, packed_texts, frame.received is frame.time or np.array_equal(frame.received, frame.time)
+
+
+def pack_plain(frame: Frame) -> bytes:
+    """The payload of few rows, or of rows that are not to stay: quickly made rather than small.
+
+    Raises ValueError for columns of different lengths.
+    """
+    bits, packed_texts, same = _seen(frame)
     parts, varies = [PLAIN, b""], 0
     for number, (name, dtype) in enumerate(PLAIN_COLUMNS):
         column = np.asarray(bits if name == "bits" else getattr(frame, name), dtype)
@@ -94,11 +104,7 @@ def _pack_plain(frame: Frame, bits: UInt64, *, same: bool) -> bytes:
             varies |= 1 << number
             parts.append(column.tobytes())
     parts[1] = bytes((varies,))
-    return b"".join(parts)
-
-
-def _columns(frame: Frame) -> tuple[Any, ...]:
-    return frame.tag, frame.time, frame.received, frame.bits, frame.kind, frame.status, frame.flags
+    return b"".join((*parts, packed_texts))
 
 
 def _own_texts(frame: Frame) -> tuple[Any, list[str]]:

@@ -53,6 +53,8 @@ class Reader:
             chunk = self._last
         if chunk is None:
             chunk = self._last = self._from_disk(view, sequence)
+        if chunk is None:
+            chunk = next((each for each in view.front if each.head.sequence >= sequence), None)
         return chunk
 
     def _from_disk(self, view: View, sequence: int) -> Chunk | None:
@@ -121,7 +123,7 @@ class _File:
     def _rows_after(self, view: View) -> int:
         """Number of the row that follows this segment."""
         following = (s.header.rows for s in view.segments if s.number > self.segment.number)
-        return next(following, view.rows)
+        return next(following, view.settled_rows)
 
     def _pieces(self, view: View) -> Iterator[Piece]:
         is_tail = self.segment.path == view.segments[-1].path

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_agent.journal import disk
 from edge_agent.journal.chunk import HEAD_BYTES, ChunkKind, Head, unpack_facts
+from edge_agent.journal.front import Mark
 from edge_agent.journal.layout import unpack_tags
 from edge_agent.journal.report import Damage
 from edge_agent.journal.segment import Segment, read_table
@@ -39,8 +40,10 @@ class Tail:
     last_time: int = 0
 
 
-def find_tail(segment: Segment) -> Tail:
-    """Checks every chunk of the last segment. Raises OSError."""
+def find_tail(segment: Segment, mark: Mark | None = None) -> Tail:
+    """Checks every chunk of the last segment. `mark`: what is known to have been durable; what of it is not there is
+    damage, whatever follows it a torn tail. Raises OSError.
+    """
     header = segment.header
     tail = Tail(
         segment,
@@ -56,6 +59,8 @@ def find_tail(segment: Segment) -> Tail:
     fd = disk.open_for_reading(segment.path)
     try:
         _find(tail, fd, tags)
+        if mark is not None and mark.segment == segment.number and mark.after(tail.sequence, tail.rows):
+            _miss_the_end(tail, mark, fd)
     finally:
         os.close(fd)
     unknown = tail.lost_count - sum(tail.lost.values())
@@ -89,6 +94,17 @@ def _find(tail: Tail, fd: int, tags: TagTable | None) -> None:
     if holes:
         tail.torn_bytes = holes[-1].offset + holes[-1].size - tail.end
         tail.torn_rows = sum(hole.head.rows for hole in holes if hole.head is not None)
+
+
+def _miss_the_end(tail: Tail, mark: Mark, fd: int) -> None:
+    """Chunks at the end do not check, though they were durable once."""
+    size = max(0, mark.end - tail.end)
+    damage = Damage(tail.segment.number, tail.end, size, mark.rows - tail.rows, tail.last_time, mark.stopped)
+    tail.damaged.append((damage, disk.read(fd, size, tail.end)))
+    tail.torn_bytes = max(0, tail.torn_bytes - size)
+    tail.torn_rows = 0 if not tail.torn_bytes else max(0, tail.torn_rows - damage.rows)
+    tail.groups += untold(damage.rows)
+    tail.sequence, tail.rows, tail.stopped = mark.sequence, mark.rows, mark.stopped
 
 
 def _damage(tail: Tail, holes: list[Piece], after: Head, fd: int) -> tuple[Damage, bytes]:

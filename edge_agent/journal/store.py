@@ -28,6 +28,7 @@ class Store:
         self.cursors = path / "cursors"
         self.damaged = path / "damaged"
         self.lock = path / "lock"
+        self.front = path / "front"
 
     def prepare(self) -> str:
         """Makes the directories; where the store was moved to if it was none, else empty. Raises OSError."""

@@ -2,9 +2,9 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from edge_agent.journal.chunk import ChunkKind, Head
+from edge_agent.journal.chunk import Chunk, ChunkKind, Head
 from edge_agent.journal.segment import Segment
 from edge_agent.journal.tally import NOTHING, Tally
 
@@ -30,25 +30,40 @@ class View:
     """Of these, by machine and reason, those whose machine is known."""
     groups: Tally = NOTHING
     """Rows accepted so far, by machine."""
+    front: tuple[Chunk, ...] = ()
+    """Accepted and in no segment yet: the last rows of all (edge_agent/journal/front.py)."""
 
     @property
     def collected(self) -> int:
         """All values that came to the door."""
         return self.rows + sum(self.lost.values())
 
+    @property
+    def settled_rows(self) -> int:
+        """Number of the row that follows the last one in a segment."""
+        return self.front[0].head.rows_before if self.front else self.rows
+
     def after(self, head: Head, tally: Tally) -> "View":
-        """The view once this chunk, with so many rows of each machine, is written."""
-        return View(
-            self.segments,
-            head.sequence + 1,
-            head.rows_after,
-            self.oldest,
-            self.end + head.size,
-            self.last_written if head.kind == ChunkKind.MARK else head.written,
-            self.lost,
-            self.lost_at,
-            self.groups + tally if head.rows else self.groups,
+        """The view once this chunk, with so many rows of each machine, is written to the segment."""
+        return replace(
+            self,
+            sequence=head.sequence + 1,
+            rows=head.rows_after,
+            end=self.end + head.size,
+            last_written=self.last_written if head.kind == ChunkKind.MARK else head.written,
+            groups=self.groups + tally if head.rows else self.groups,
         )
+
+    def gathering(self, chunk: Chunk) -> "View":
+        """The view once this chunk stands in the front."""
+        return replace(self.after(chunk.head, chunk.tally or NOTHING), end=self.end, front=(*self.front, chunk))
+
+    def settled(self, sequence: int) -> "View":
+        """The view without the front, whose rows come again in a chunk that gets this number."""
+        groups = self.groups
+        for chunk in self.front:
+            groups -= chunk.tally or NOTHING
+        return replace(self, sequence=sequence, rows=self.settled_rows, groups=groups, front=())
 
     def place(self, sequence: int) -> int:
         """Index of the segment that holds this chunk or would hold it; 0 where all begin later."""

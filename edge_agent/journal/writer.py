@@ -3,12 +3,14 @@
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from edge_agent.clock import Clock
 from edge_agent.journal import disk
-from edge_agent.journal.entry import Entry, bytes_of, loss_entry, numbered
+from edge_agent.journal.chunk import Chunk
+from edge_agent.journal.entry import Entry, bytes_of, frame_entries, loss_entry, numbered
+from edge_agent.journal.front import Front, Gathered, Mark, gathered_chunk
 from edge_agent.journal.ledger import merged
 from edge_agent.journal.recent import Recent
 from edge_agent.journal.recovery import Tail
@@ -16,12 +18,28 @@ from edge_agent.journal.segment import Header, Segment, create_segment
 from edge_agent.journal.store import Store
 from edge_agent.journal.table import digest, pack_table
 from edge_agent.journal.view import View
-from edge_agent.model import TagTable
+from edge_agent.model import Frame, TagTable
 
+TARGET_ROWS: Final = 2000
+"""Rows of a chunk: frames of fewer wait in the front for others."""
+STRAIGHT_ROWS: Final = 1000
+"""A frame of so many rows is a chunk of its own, with what waits."""
 _LEAST_SEGMENT: Final = 4096
 _LEAST_KEPT: Final = 2
 _SHARES: Final = 4
 """A segment is at most this part of all, or dropping one would drop too much."""
+_NOTHING: Final = Frame.empty()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a sync will make durable: chunks before `sequence`, of `rows` rows, up to `end` of the segment `fd`."""
+
+    fd: int
+    segment: int
+    end: int
+    sequence: int
+    rows: int
 
 
 class Writer:
@@ -33,6 +51,8 @@ class Writer:
         self.recent = Recent()
         self.durable = 0
         """Rows that survive a power cut."""
+        self.unsynced_bytes = 0
+        """Written to the segment and not yet durable."""
         self.removing: Callable[[Segment, Segment], None] = _nothing_to_tell
         """Told before a segment goes, with the one that follows it."""
         self.passed: Callable[[], int] = lambda: self.view.sequence
@@ -42,7 +62,13 @@ class Writer:
         self._size = max(_LEAST_SEGMENT, min(segment_bytes, self._max_bytes // _SHARES))
         self._table = pack_table(tags)
         self._digest = digest(self._table)
+        self._front: Front | None = None
         self._fd: int | None = None
+        self._tail: Tail | None = None
+        """Where to go on, while the disk has not let it."""
+        self._syncing: int | None = None
+        """A descriptor that another thread is syncing: closed only after that."""
+        self._left: list[int] = []
         self._unwritten: dict[str, int] = {}
         """Losses that no chunk says yet."""
         self._said: Mapping[str, Mapping[str, int]] = {}
@@ -63,68 +89,125 @@ class Writer:
         """What was found on disk, with the losses that could not be written until now."""
         self.recent.clear()
         self.view = replace(view, lost=merged(view.lost, self._unwritten))
-        self.durable = view.rows
+        self.durable = view.settled_rows
         self._said = view.lost_at
 
-    def resume(self, tail: Tail) -> None:
-        """Cuts what is torn, and goes on in the last segment where table and room allow it."""
+    def resume(self, tail: Tail | None) -> None:
+        """Cuts what is torn, takes over what stood in the front, and goes on in the last segment where table and room
+        allow it. Where the disk refuses, the next write tries again.
+        """
+        self._tail = tail
+        self._take_up()
+        self._open_front()
+
+    def _take_up(self) -> None:
+        if self._tail is not None:
+            self._go_on(self._tail)
+            self._tail = None
+
+    def _open_front(self) -> None:
+        """Without one, small appends are small chunks."""
+        if self._front is None:
+            with contextlib.suppress(OSError):
+                self._front = Front(self._store.front)
+
+    def _go_on(self, tail: Tail) -> None:
         fd = disk.open_for_writing(tail.segment.path)
         try:
             if os.fstat(fd).st_size > tail.end:
                 disk.truncate(fd, tail.end)
+            self._fd = fd
+            self._bring_in()
+            tail.end = self.view.end
             disk.sync(fd)
         except OSError:
+            self._fd = None
             os.close(fd)
             raise
-        if tail.segment.header.table == self._digest and tail.end < self._size:
+        self._dirty, self.unsynced_bytes, self.durable = False, 0, self.view.rows
+        if tail.segment.header.table == self._digest and self.view.end < self._size:
             disk.reserve(fd, self._size)
-            self._fd = fd
         else:
-            os.close(fd)
+            self.abandon()
+
+    def _bring_in(self) -> None:
+        """What an earlier run left in the front becomes a chunk of its own segment."""
+        before, front = self.view, self.view.front
+        if front:
+            self._put(before.settled(front[-1].head.sequence), front, _merged(front, _NOTHING))
+            self.view = replace(self.view, sequence=before.sequence, rows=before.rows)
 
     def begin(self) -> None:
         """Begins a segment, after the oldest have made room for it."""
         self._make_room()
         view = self.view
+        first = view.settled(view.front[0].head.sequence) if view.front else view
         header = Header(
-            view.segments[-1].number + 1 if view.segments else 1,
-            view.sequence,
-            view.rows,
-            view.oldest,
+            first.segments[-1].number + 1 if first.segments else 1,
+            first.sequence,
+            first.rows,
+            first.oldest,
             self._clock.wall(),
-            view.last_written,
+            first.last_written,
             self._digest,
-            merged(view.lost, {reason: -count for reason, count in self._unwritten.items()}),
+            merged(first.lost, {reason: -count for reason, count in self._unwritten.items()}),
             self._said,
-            view.groups.facts(),
+            first.groups.facts(),
         )
         segment, fd = create_segment(self._store.path, header, self._table, self._size)
         self._fd = fd
         self.view = replace(view, segments=(*view.segments, segment), end=segment.body)
+        self._open_front()
 
-    def write(self, entries: Sequence[Entry]) -> None:
-        """All of `entries` are accepted when it returns; none is where it raises."""
+    def write(self, entries: Sequence[Entry], frame: Frame = _NOTHING) -> None:
+        """All of `frame` and `entries` are accepted when it returns; none is where it raises."""
         try:
-            self._write(entries)
+            self._write(entries, frame)
         except OSError as error:
             if not disk.is_full(error) or not self._drop_passed():
                 raise
-            self._write(entries)
+            self._write(entries, frame)
 
-    def _write(self, entries: Sequence[Entry]) -> None:
+    def _write(self, entries: Sequence[Entry], frame: Frame) -> None:
+        self._take_up()
         if self._unwritten:
             entries = [loss_entry(self.view), *entries]
-        view = self.view
-        more = sum(entry.size for entry in entries)
-        if self._fd is not None and view.end + more > self._size and view.end > view.segments[-1].body:
-            self.stop()
         if self._fd is None:
             self.begin()
-        self._put(entries)
+        if not entries and self._gather(frame):
+            return
+        front = self.view.front
+        entries = [*_merged(front, frame), *entries]
+        if not entries:
+            return
+        more = sum(entry.size for entry in entries)
+        if self.view.end + more > self._size and self.view.end > self.view.segments[-1].body:
+            self._end_segment()
+            self.begin()
+        only_front = front and not len(frame)
+        self._put(self.view.settled(front[-1].head.sequence if only_front else self.view.sequence), front, entries)
 
-    def _put(self, entries: Sequence[Entry]) -> None:
-        view = self.view
-        chunks, after = numbered(entries, view, self._clock.wall(), self._tags)
+    def _gather(self, frame: Frame) -> bool:
+        """Accepts a few rows in the front; False where that is no place for them."""
+        rows, view = len(frame), self.view
+        waiting = view.rows - view.settled_rows
+        if self._front is None or not 0 < rows < STRAIGHT_ROWS or waiting + rows >= TARGET_ROWS:
+            return False
+        now = self._clock.wall()
+        try:
+            if not self._front.put(Gathered(view.sequence, view.rows, now, frame), self._digest):
+                return False
+        except OSError:
+            return False  # the segment may still take it, and says why where it does not
+        chunk = gathered_chunk(Gathered(view.sequence, view.rows, now, frame), self._tags, sum(view.lost.values()))
+        self.recent.put([chunk])
+        self.view = view.gathering(chunk)
+        return True
+
+    def _put(self, view: View, front: Sequence[Chunk], entries: Sequence[Entry]) -> None:
+        """Writes `entries` as what follows `view`; the first of them has the rows of `front` in it."""
+        tags = front[0].tags if front else self._tags
+        chunks, after = numbered(entries, view, self._clock.wall(), tags)
         data = bytes_of(entries, chunks, view.segments[-1].number)
         fd = -1 if self._fd is None else self._fd
         try:
@@ -133,8 +216,13 @@ class Writer:
             self._cut_back()
             raise
         self.recent.put(chunks)
+        if front:
+            self.recent.merge(front, chunks[0])
         self.view = after
         self._dirty, self._unwritten, self._said = True, {}, after.lost_at
+        self.unsynced_bytes += len(data)
+        if self._front is not None:
+            self._front.restart()
 
     def lose(self, reason: str, count: int, machine: str) -> None:
         """Counts at once; the next write says it on disk."""
@@ -145,36 +233,90 @@ class Writer:
             lost_at[machine] = merged(lost_at.get(machine, {}), {reason: count})
         self.view = replace(view, lost=merged(view.lost, {reason: count}), lost_at=lost_at)
 
+    def begin_sync(self) -> Ticket | None:
+        """Writes what waits to the segment; what to sync, without this writer being held up, then `end_sync`."""
+        if self.view.front or self._unwritten:
+            self.write(())
+        if self._fd is None or not self._dirty:
+            return None
+        self._dirty, self.unsynced_bytes = False, 0
+        self._syncing = self._fd
+        return self._ticket(self._fd)
+
+    def end_sync(self, ticket: Ticket, *, done: bool) -> None:
+        """Says whether the sync succeeded. Where not, nobody knows what the disk has: another segment is begun."""
+        self._syncing = None
+        for fd in self._left:
+            os.close(fd)
+        self._left = []
+        if done:
+            self._is_durable(ticket)
+        elif ticket.fd == self._fd:
+            self.abandon()
+
     def sync(self) -> None:
         """What was written is durable."""
-        if self._unwritten:
-            self.write(())
-        self._sync_file()
-
-    def _sync_file(self) -> None:
-        if self._fd is None or not self._dirty:
+        ticket = self.begin_sync()
+        if ticket is None:
             return
-        rows = self.view.rows
+        try:
+            disk.sync(ticket.fd)
+        except OSError:
+            self.end_sync(ticket, done=False)
+            raise
+        self.end_sync(ticket, done=True)
+
+    def _ticket(self, fd: int) -> Ticket:
+        view = self.view
+        return Ticket(fd, view.segments[-1].number, view.end, view.sequence, view.rows)
+
+    def _is_durable(self, ticket: Ticket, stopped: int = 0) -> None:
+        self.durable = max(self.durable, ticket.rows)
+        if self._front is not None and ticket.segment == self.view.segments[-1].number:
+            with contextlib.suppress(OSError):
+                self._front.know(Mark(ticket.segment, ticket.end, ticket.sequence, ticket.rows, stopped))
+
+    def _end_segment(self) -> None:
+        """The last segment is whole: durable, and no longer than it must be."""
+        if self._fd is None:
+            return
         try:
             disk.sync(self._fd)
         except OSError:
             self.abandon()
             raise
-        self._dirty, self.durable = False, rows
+        self.durable, self._dirty, self.unsynced_bytes = self.view.settled_rows, False, 0
+        disk.truncate(self._fd, self.view.end)
+        self.abandon()
 
     def stop(self) -> None:
-        """The last segment is whole: durable, and no longer than it must be."""
-        self._sync_file()
+        """Everything is in the segment, durable, and the mark of the end too."""
+        if self.view.front or self._unwritten:
+            self.write(())
         if self._fd is not None:
-            disk.truncate(self._fd, self.view.end)
-        self.abandon()
+            ticket = self._ticket(self._fd)
+            self._end_segment()
+            self._is_durable(ticket, self._clock.wall())
+        if self._front is not None:
+            self._front.sync()
 
     def abandon(self) -> None:
         """Lets go of the segment as it is; the next write begins another."""
         fd, self._fd = self._fd, None
-        if fd is not None:
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        if fd is None:
+            return
+        if fd == self._syncing:
+            self._left.append(fd)
+            return
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+    def close(self) -> None:
+        """Lets go of all files."""
+        self.abandon()
+        if self._front is not None:
+            self._front.close()
+        self._front = None
 
     def _cut_back(self) -> None:
         """After a write that failed: nothing of it may stay between chunks."""
@@ -206,7 +348,7 @@ class Writer:
         gone, left = view.segments[:count], view.segments[count:]
         if not gone:
             return
-        oldest = left[0].header.rows if left else view.rows
+        oldest = left[0].header.rows if left else view.settled_rows
         self.view = replace(view, segments=left, oldest=max(view.oldest, oldest))
         for segment, following in zip(gone, (*gone[1:], *left[:1]), strict=False):
             self.removing(segment, following)
@@ -216,3 +358,13 @@ class Writer:
 
 def _nothing_to_tell(segment: Segment, following: Segment) -> None:
     pass
+
+
+def _merged(front: Sequence[Chunk], frame: Frame) -> list[Entry]:
+    """What waits and what comes now, as one."""
+    if not front:
+        return frame_entries(frame)
+    parts = [chunk.frame for chunk in front]
+    if len(frame):
+        return frame_entries(Frame.concat([*parts, frame]))
+    return frame_entries(Frame.concat(parts), front[-1].head.written)

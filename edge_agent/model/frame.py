@@ -91,6 +91,10 @@ class Frame:
     def __len__(self) -> int:
         return len(self.tag)
 
+    def columns(self) -> tuple[npt.NDArray[Any], ...]:
+        """tag, time, received, bits, kind, status, flags."""
+        return self.tag, self.time, self.received, self.bits, self.kind, self.status, self.flags
+
     @classmethod
     def of_floats(
         cls,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
@@ -17,8 +18,8 @@ from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
 from edge_agent.live import Live
 from edge_agent.model import Frame
-from edge_agent.store import News, Store
-from tests.unit.journal.material import TABLE, section
+from edge_agent.store import COMMIT_BYTES, EVENTS_SPACING_S, SPACING_S, News, Store
+from tests.unit.journal.material import TABLE, event, section
 
 pytestmark = pytest.mark.anyio
 LIMIT = 1000
@@ -31,7 +32,7 @@ def frame(*values: float) -> Frame:
 @asynccontextmanager
 async def stage(path: Path) -> AsyncIterator[tuple[Store, Inbox, Journal]]:
     inbox, clock = Inbox(LIMIT), SystemClock()
-    journal = Journal.open(path, TABLE, section(), clock)
+    journal = Journal.open(path, TABLE, section("8MiB"), clock)
     store = Store(inbox, Live(TABLE), None, journal, News(), clock, LIMIT)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(store.run)
@@ -160,3 +161,54 @@ async def test_a_disk_that_never_syncs_is_told_once(tmp_path: Path, monkeypatch:
                 await anyio.sleep(0.05)
             await store.sync()
         assert [line["event"] for line in logs] == ["journal_refused", "journal_recovered"]
+
+
+class SyncCount:
+    """Counts what reaches fdatasync."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, really = 0, os.fdatasync
+
+        def fdatasync(fd: int) -> None:
+            self.count += 1
+            really(fd)
+
+        monkeypatch.setattr(os, "fdatasync", fdatasync)
+
+
+async def test_an_event_is_durable_at_once_and_a_storm_does_not_wear_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage(tmp_path / "journal") as (store, inbox, journal), anyio.create_task_group() as tasks:
+        tasks.start_soon(store.sync_often, 3600.0)
+        await inbox.put(frame(1, 2, 3))
+        while journal.view.rows < 3:
+            await anyio.sleep(0.01)
+        assert journal.durable_rows == 0, "rows have time"
+        inbox.put_events([event()])
+        while journal.durable_rows < 3:
+            await anyio.sleep(0.01)
+        syncs, began = SyncCount(monkeypatch), anyio.current_time()
+        for number in range(300):
+            inbox.put_events([event(str(number))])
+            await anyio.sleep(0.001)
+        while journal.hurried:
+            await anyio.sleep(0.01)
+        assert 1 <= syncs.count <= 2 + (anyio.current_time() - began) / EVENTS_SPACING_S
+        tasks.cancel_scope.cancel()
+
+
+async def test_much_is_made_durable_before_its_time_but_not_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage(tmp_path / "journal") as (store, _, journal), anyio.create_task_group() as tasks:
+        tasks.start_soon(store.sync_often, 3600.0)
+        syncs, began = SyncCount(monkeypatch), anyio.current_time()
+        for number in range(100):
+            noise = np.random.default_rng(number).normal(size=4000)
+            await store.accept(Frame.of_floats(np.zeros(4000), 1, noise), [])
+        while journal.unsynced_bytes >= COMMIT_BYTES:
+            await anyio.sleep(0.05)
+        assert journal.durable_rows > 0
+        assert 1 <= syncs.count <= 2 + (anyio.current_time() - began) / SPACING_S
+        tasks.cancel_scope.cancel()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.journal import writer
+
 MEMORY = Path("/dev/shm")
 
 
@@ -26,3 +28,9 @@ def memory_dir():
     """Makes empty directories in memory, as many as a property needs."""
     with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
         yield lambda: Path(tempfile.mkdtemp(dir=folder))
+
+
+@pytest.fixture
+def straight(monkeypatch):
+    """Each append is a chunk of the segment at once, however few its rows: for tests of what is in segments."""
+    monkeypatch.setattr(writer, "STRAIGHT_ROWS", 1)

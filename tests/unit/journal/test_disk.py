@@ -140,6 +140,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(point)], check=True)
 
 
+@pytest.mark.usefixtures("straight")
 def test_a_full_disk_first_gives_up_what_everyone_has_passed(small_disk):
     journal = open_journal(small_disk / "journal", segment="16KiB")
     cursor = journal.cursor("hub")
@@ -151,6 +152,7 @@ def test_a_full_disk_first_gives_up_what_everyone_has_passed(small_disk):
     assert balanced(cursor.ledger())
 
 
+@pytest.mark.usefixtures("straight")
 def test_a_full_disk_keeps_what_is_owed_and_counts_what_does_not_fit(small_disk):
     clock = ManualClock()
     journal = open_journal(small_disk / "journal", clock=clock, segment="16KiB")

@@ -12,6 +12,7 @@ from edge_agent.model.frame import frames_equal
 from tests.unit.journal.material import NOON, SECOND, TABLE, event, frame, numbers, open_journal, segment_files, table
 from tests.unit.journal.strategies import frames
 
+pytestmark = pytest.mark.usefixtures("straight")  # rows that wait in the front, at most a sync interval, it has not
 ALL = TABLE.paths
 
 

@@ -146,6 +146,7 @@ def test_losses_at_the_door_are_in_every_ledger_and_survive_a_kill(tmp_path):
     assert balanced(ledger)
 
 
+@pytest.mark.usefixtures("straight")
 def test_a_sink_added_later_begins_at_the_oldest_row_kept(tmp_path):
     journal = open_journal(tmp_path, segment="4KiB", total="16KiB")
     journal.lose("overflow", 3)
@@ -160,6 +161,7 @@ def test_a_sink_added_later_begins_at_the_oldest_row_kept(tmp_path):
     assert 0 < len(rows) < 9000
 
 
+@pytest.mark.usefixtures("straight")
 def test_without_any_sink_the_journal_is_a_bounded_history(tmp_path):
     journal = open_journal(tmp_path, segment="4KiB", total="16KiB")
     for start in range(0, 5000, 10):

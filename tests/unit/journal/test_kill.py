@@ -60,7 +60,7 @@ def life(path, seconds):
     """One life of the writer, up to its violent end: the last word it gave on each thing."""
     told = {}
     command = [sys.executable, "-c", WRITER, str(HERE), str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
         first = process.stdout.readline()
         time.sleep(seconds)  # how long it lives is the test's input, not something that is waited for
         process.kill()

@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from edge_agent.api import Answer
 from edge_agent.journal import recent
 from edge_agent.model import EventClass
@@ -16,6 +18,8 @@ from tests.unit.journal.material import (
     open_journal,
     segment_files,
 )
+
+pytestmark = pytest.mark.usefixtures("straight")
 
 SIZES = {"segment": "4KiB", "total": "16KiB"}
 

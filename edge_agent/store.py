@@ -164,7 +164,7 @@ class Store:
         while True:
             begun = anyio.current_time()
             while (rest := begun + min(interval, self._patience()) - anyio.current_time()) > 0:
-                await self._pressed.wait(rest)
+                await self._pressed.wait(rest, self._pressed.coming)
             await self.sync()
 
     def _patience(self) -> float:

@@ -5,8 +5,6 @@ its own: so its queues hold no more than the window, and nothing is sent that no
 paho client with a clean session: what was not acknowledged is sent again by the journal's cursor, not by paho.
 """
 
-import select
-import socket
 import ssl
 import struct
 import time
@@ -26,6 +24,7 @@ from edge_agent.api import EdgeAgentError, NotConnected, ProtocolError, Refused,
 from edge_agent.sinks.mqtt.config import MqttSection
 from edge_agent.sinks.mqtt.message import Message
 from edge_agent.sinks.mqtt.reason import TOO_LARGE, error_for
+from edge_agent.sinks.mqtt.wire import Wire, dial
 
 _MOST_HEARD: Final = 100
 _NONSENSE: Final = (MQTTException, ValueError, LookupError, struct.error, TypeError, AttributeError)
@@ -44,6 +43,17 @@ class Denial(NamedTuple):
     said: str
 
 
+class _Client(paho.Client):
+    """paho with a socket of ours."""
+
+    wire: Wire | None = None
+    context: ssl.SSLContext | None = None
+
+    def _create_socket(self) -> Wire:
+        self.wire = dial((self.host, self.port), self.context, self.connect_timeout)
+        return self.wire
+
+
 class Broker:
     """One connection at a time. All methods but `cut` and `wait_for_news` are for one thread at a time."""
 
@@ -51,7 +61,7 @@ class Broker:
         """Opens nothing yet."""
         self._section = section
         self.name = section.url
-        self._client: paho.Client | None = None
+        self._client: _Client | None = None
         self._cut = False
         self._fault: EdgeAgentError | None = None
         self._answered = False
@@ -80,9 +90,6 @@ class Broker:
             client.connect(host, port, keepalive=max(int(self._section.keep_alive), 1), clean_start=True)
         except (OSError, MQTTException, ValueError) as error:
             raise _connect_fault(self.name, error) from error
-        sock = client.socket()
-        if isinstance(sock, socket.socket):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client = client
         self._progress = time.monotonic()
         while not self._answered:
@@ -90,16 +97,16 @@ class Broker:
         for topic in topics:
             client.subscribe(topic, options=SubscribeOptions(qos=1))
 
-    def _new_client(self, will: Message) -> paho.Client:
+    def _new_client(self, will: Message) -> _Client:
         section = self._section
-        client = paho.Client(CallbackAPIVersion.VERSION2, section.client_id, protocol=paho.MQTTv5)
+        client = _Client(CallbackAPIVersion.VERSION2, section.client_id, protocol=paho.MQTTv5)
         client.connect_timeout = section.timeout
         client.max_inflight_messages_set(0)  # the window is ours
         client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         if section.user is not None:
             client.username_pw_set(section.user, section.password.read() if section.password else None)
         if section.encrypted:
-            client.tls_set_context(_tls_context(section))
+            client.context = _tls_context(section)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -185,16 +192,16 @@ class Broker:
 
     def _work(self, timeout: float) -> None:
         client = self._client
-        sock = None if client is None else client.socket()
-        if client is None or sock is None:
+        if client is None or client.wire is None or client.socket() is None:
             self._check(paho.MQTT_ERR_CONN_LOST)
             return
         try:
-            readable, writable = _wait(sock, client.want_write(), timeout)
-            results = [client.loop_read()] if readable else []
-            results += [client.loop_write()] if writable else []
+            client.wire.flush()
+            results = [client.loop_read()] if client.wire.wait(timeout) else []
             results.append(client.loop_misc())
+            client.wire.flush()
         except OSError as error:
+            self._check(paho.MQTT_ERR_SUCCESS)
             raise _lost(self.name, str(error)) from error
         except _NONSENSE as error:
             raise _nonsense(self.name, error) from error
@@ -216,52 +223,34 @@ class Broker:
     def wait_for_news(self, timeout: float) -> None:
         """Returns when there is something to read, or after `timeout` seconds. From any thread."""
         client = self._client
-        sock = None if client is None else client.socket()
-        if sock is None:
+        if client is None or client.wire is None:
             time.sleep(timeout)
             return
         with suppress(OSError, ValueError):  # closed under us: then there is news
-            _wait(sock, False, timeout)
+            client.wire.wait(timeout)
 
     # Ending.
 
     def leave(self) -> None:
         """Says good-bye properly, so that the broker does not publish the will."""
         if self._client is not None:
-            self._client.disconnect()
-            with suppress(EdgeAgentError):
-                while self._client.want_write():
-                    self._turn("disconnect", 1.0)
+            self._client.disconnect()  # closes the wire once it is sent
         self.drop()
 
     def cut(self) -> None:
         """Breaks the connection under a thread that waits on it. From any thread."""
         self._cut = True
         client = self._client
-        sock = None if client is None else client.socket()
-        if isinstance(sock, socket.socket):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        if client is not None and client.wire is not None:
+            client.wire.shutdown()
 
     def drop(self) -> None:
         """Forgets the connection and all that was on its way. The broker then publishes the will."""
         client, self._client = self._client, None
         self._in_flight.clear()
         self.heard.clear()
-        sock = None if client is None else client.socket()
-        if isinstance(sock, socket.socket):
-            with suppress(OSError):
-                sock.close()
-
-
-def _wait(sock: Any, write: bool, timeout: float) -> tuple[bool, bool]:
-    """Whether the socket can be read from, and written to. TLS may hold bytes that the kernel no longer has."""
-    if isinstance(sock, ssl.SSLSocket) and sock.pending():
-        return True, write
-    poll = select.poll()
-    poll.register(sock, select.POLLIN | (select.POLLOUT if write else 0))
-    events = dict(poll.poll(timeout * 1000)).get(sock.fileno(), 0)
-    return bool(events & ~select.POLLOUT), bool(events & select.POLLOUT)
+        if client is not None and client.wire is not None:
+            client.wire.drop()
 
 
 def _given(facts: Properties | None) -> dict[str, Any]:
@@ -319,8 +308,8 @@ def _lost(name: str, why: str = "") -> NotConnected:
         name,
         Words(f"브로커와 연결되어 있지 않습니다{said}", f"there is no connection to the broker{said}"),
         Words(
-            "url, 네트워크, 브로커가 실행 중인지 확인하십시오. 데이터는 보관 중입니다",
-            "check url and network, and that the broker runs; all data is kept",
+            "url, 네트워크, 브로커의 실행 여부, 같은 client_id를 쓰는 다른 클라이언트를 확인하십시오",
+            "check url, network, that the broker runs, and that no other client has this client_id; all data is kept",
         ),
     )
 

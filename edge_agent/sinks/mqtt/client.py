@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import anyio
 from anyio import to_thread
 
-from edge_agent.api import Answer, Batch, Clock, EdgeAgentError, Refusal, Refused, TimedOut, Words
+from edge_agent.api import Answer, Batch, Clock, EdgeAgentError, Refusal, TimedOut, Words
 from edge_agent.sinks.mqtt.broker import Broker, Denial
 from edge_agent.sinks.mqtt.config import MqttSection
 from edge_agent.sinks.mqtt.encode import JsonFormat
@@ -91,8 +91,8 @@ class MqttSink:
     def _connect(self, batch: Batch) -> None:
         with self._alone():
             fault, self._idle_fault = self._idle_fault, None
-            if isinstance(fault, Refused):
-                raise fault
+            if fault is not None:
+                raise fault  # once: so a connection that is always lost between writes is not hidden by the next one
             self._broker.connect(self._format.will(), self._format.commands)
             for _ in self._format.learn(batch):
                 pass  # the births hold it

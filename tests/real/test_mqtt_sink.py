@@ -174,8 +174,13 @@ async def test_a_topic_that_is_not_allowed_keeps_the_data(tmp_path: Path, mosqui
     (tmp_path / "password").write_text("right")
     user = {"user": "gateway1", "password": {"file": str(tmp_path / "password")}}
     sink = sink_to(broker.url, **user)
-    with pytest.raises(Refused, match=r"not authorised .*line2/press1|line2/press1.*not authorised"):
+    with pytest.raises(
+        NotConnected
+    ):  # this broker breaks off after its answer, and what was on its way takes that along
         await sink.write(scan(10))
+    for _ in range(2):
+        with pytest.raises(Refused, match=r"line2/press1/force_0: the broker says: not authorised"):
+            await sink.write(scan(10))
     await sink.write(batch_of((0, 0, 1.5)))
     await sink.close()
 

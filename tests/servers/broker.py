@@ -37,8 +37,8 @@ class Mosquitto:
         self.folder, self.port = folder, free_port()
         self.url = f"{'mqtts' if tls else 'mqtt'}://127.0.0.1:{self.port}"
         folder.mkdir(parents=True, exist_ok=True)
-        # `user root`: where root runs the tests, it must still read files that only root may. And no limit to what waits
-        # for a slow subscriber: mosquitto's own 1,000 would drop what it has acknowledged.
+        # `user root`: where root runs the tests, it must still read files that only root may. And no limit to what
+        # waits for a slow subscriber: mosquitto's own 1,000 would drop what it has acknowledged.
         lines = [
             "user root",
             "max_queued_messages 0",

@@ -23,7 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge_agent.api import EdgeAgentError, NotConnected, ProtocolError, Refused, TimedOut, Words
 from edge_agent.sinks.mqtt.config import MqttSection
 from edge_agent.sinks.mqtt.message import Message
-from edge_agent.sinks.mqtt.reason import TOO_LARGE, error_for
+from edge_agent.sinks.mqtt.reason import ABOUT_CONTENT, TOO_LARGE, error_for
 from edge_agent.sinks.mqtt.wire import Wire, dial
 
 _MOST_HEARD: Final = 100
@@ -67,6 +67,8 @@ class Broker:
         self._answered = False
         self._in_flight: dict[int, Message] = {}
         self._denied: list[Denial] = []
+        self._suspects: set[str] = set()
+        """Topics of what was on its way when a connection ended without a word: each is next tried alone."""
         self._progress = 0.0
         self.window = section.in_flight
         self.largest = 268_435_455
@@ -156,13 +158,33 @@ class Broker:
         patience = self._section.timeout if timeout is None else timeout
         self._denied = []
         self._progress = time.monotonic()
-        for message in messages:
-            while len(self._in_flight) >= self.window:
-                self._turn("publish", patience)
-            self._publish(message)
-        while self._in_flight:
-            self._turn("publish", patience)
+        try:
+            for message in messages:
+                suspect = message.topic in self._suspects
+                self._drain(0 if suspect else self.window - 1, patience)
+                self._publish(message)
+                if suspect:
+                    self._drain(0, patience)
+                    self._suspects.discard(message.topic)
+            self._drain(0, patience)
+        except NotConnected as error:
+            self._explain(error)
+            raise
         return self._denied
+
+    def _drain(self, most: int, patience: float) -> None:
+        """Waits until no more than so many are without an answer."""
+        while len(self._in_flight) > most:
+            self._turn("publish", patience)
+
+    def _explain(self, error: NotConnected) -> None:
+        """Some brokers (mosquitto 2.0.11) end the connection after denying a message: then that was the reason."""
+        for denial in self._denied:
+            if denial.code not in ABOUT_CONTENT:
+                where = f"{self.name} {denial.message.topic}"
+                raise error_for("publish", where, denial.code, denial.said) from error
+        if self._fault is None and not self._cut:
+            self._suspects = {message.topic for message in self._in_flight.values()}
 
     def _publish(self, message: Message) -> None:
         if message.packet_size > self.largest:

@@ -18,12 +18,11 @@ from edge_agent.sinks.mqtt.broker import Broker, Denial
 from edge_agent.sinks.mqtt.config import MqttSection
 from edge_agent.sinks.mqtt.encode import JsonFormat
 from edge_agent.sinks.mqtt.message import Format, Message
-from edge_agent.sinks.mqtt.reason import PAYLOAD_INVALID, TOO_LARGE, error_for
+from edge_agent.sinks.mqtt.reason import ABOUT_CONTENT, error_for
 from edge_agent.sinks.mqtt.sparkplug.node import SparkplugFormat
 
 _GRACE: Final = 5.0
 """Seconds beyond connecting and the broker's word: name resolution, and a worker thread that has to wait its turn."""
-_ABOUT_THE_ROW: Final = (PAYLOAD_INVALID, TOO_LARGE)
 _FUTILE: Final = 50
 """So many rows refused and none taken: then it is not the rows that are wrong."""
 _FAREWELL_S: Final = 1.0
@@ -129,7 +128,7 @@ class MqttSink:
     def _checked(self, denial: Denial) -> list[int]:
         """The rows of a message that was not taken; raises where the reason lies elsewhere."""
         about_content = denial.message.rows or denial.message.event
-        if denial.code not in _ABOUT_THE_ROW or not about_content:
+        if denial.code not in ABOUT_CONTENT or not about_content:
             raise error_for("publish", f"{self._broker.name} {denial.message.topic}", denial.code, denial.said)
         return list(denial.message.rows)
 

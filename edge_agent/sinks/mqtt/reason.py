@@ -8,6 +8,7 @@ from edge_agent.api import EdgeAgentError, NotConnected, Overloaded, ProtocolErr
 PAYLOAD_INVALID: Final = 0x99
 """The one answer that is about a message's content and nothing else: the row is refused, the rest goes on."""
 TOO_LARGE: Final = 0x95
+ABOUT_CONTENT: Final = (PAYLOAD_INVALID, TOO_LARGE)
 _KEPT: Final = Words("데이터는 보관 중입니다", "all data is kept")
 
 

@@ -1,9 +1,13 @@
 """Alarms of the agent's own: what a person at the hub must know of deliveries and of values lost at the door."""
 
 import hashlib
+from collections.abc import Sequence
+from typing import Final
 
 from edge_agent.api import EdgeAgentError
 from edge_agent.model import Event, EventClass, EventState, Label, Severity
+
+_MOST_NAMES: Final = 5
 
 
 def refused_event(site: str, sink: str, error: EdgeAgentError | None, start: int, end: int) -> Event:
@@ -17,6 +21,17 @@ def refused_event(site: str, sink: str, error: EdgeAgentError | None, start: int
             f"{sink} was refused for {seconds:.0f} s and goes on again; all data was kept",
         )
     return _event(f"refused {site} {sink} {start}", site, "sink", Severity.CRITICAL, (start, end), text, {})
+
+
+def set_aside_event(site: str, sink: str, tags: Sequence[str], rows: int, reason: str, now: int) -> Event:
+    """A sink will never take values of these tags: `rows` of them are in the quarantine file, with `reason`."""
+    names = ", ".join(tags[:_MOST_NAMES]) + (f" … (+{len(tags) - _MOST_NAMES})" if len(tags) > _MOST_NAMES else "")
+    text = Label(
+        f"{sink}에서 받지 않는 값 {rows}개를 격리했습니다: {names}. 허브의 응답: {reason}",
+        f"{sink} does not take {rows} values, they are in quarantine: {names}. The hub's words: {reason}",
+    )
+    name = f"set aside {site} {sink} {names} {now}"
+    return _event(name, site, "sink", Severity.WARNING, (now, now), text, {"rows": float(rows)})
 
 
 def loss_event(site: str, reason: str, machine: str, count: int, start: int, end: int) -> Event:

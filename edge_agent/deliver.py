@@ -19,8 +19,8 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from edge_agent.alarm import refused_event
-from edge_agent.api import Answer, Batch, EdgeAgentError, Overloaded, Refused, Secret, Sink, TimedOut, Words
+from edge_agent.alarm import refused_event, set_aside_event
+from edge_agent.api import Answer, Batch, EdgeAgentError, Overloaded, Refused, Secret, Section, Sink, TimedOut, Words
 from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock
 from edge_agent.config.base import SinkSection
@@ -111,6 +111,8 @@ class Delivery:
         self._disk = anyio.CapacityLimiter(1)
         """A thread of our own: sinks that hold on to theirs can't keep us from reading."""
         self._draining, self._woken = anyio.Event(), anyio.Event()
+        self._not_taken: set[str] = set()
+        """Paths of tags of which it was said that the sink does not take them."""
 
     def _try_to_make(self) -> Sink | None:
         """None where it can't be made now: the first write tries again, and says why."""
@@ -175,6 +177,7 @@ class Delivery:
             answer = await self._write(batch)
             with anyio.CancelScope(shield=True):
                 await self._in_thread(lambda: self.cursor.advance(batch, answer))
+            self._say_what_was_not_taken(batch, answer)
         except EdgeAgentError as error:
             await self._failed(lane, error)
         except TimeoutError:
@@ -294,6 +297,19 @@ class Delivery:
                 self.health.late.due = 0.0
                 return
 
+    def _say_what_was_not_taken(self, batch: Batch, answer: Answer) -> None:
+        """One alarm for tags whose rows went to the quarantine, and no other for the same tags in this run."""
+        rows = [row for refusal in answer.refused for row in refusal.rows]
+        numbers = {number for number in batch.frame.tag[rows].tolist() if number >= 0} if rows else set()
+        new = sorted({batch.tags.paths[number] for number in numbers} - self._not_taken)
+        if not new:
+            return
+        self._not_taken.update(new)
+        reason = next(refusal.reason for refusal in answer.refused if refusal.rows)
+        _log.warning("rows_set_aside", sink=self.health.name, rows=len(rows), tags=new[:5], reason=reason)
+        now = self._clock.wall()
+        self._tell([set_aside_event(self._site, self.health.name, new, len(rows), reason, now)])
+
     def _is_refused(self, error: EdgeAgentError) -> None:
         if not self.health.refused_since:
             self.health.refused_since = self._clock.wall()
@@ -321,11 +337,13 @@ def _late_rows(section: SinkSection) -> int:
     return min(section.max_batch_rows, max(LEAST_TURN, turn))
 
 
-def _files(section: SinkSection) -> Iterator[Path]:
+def _files(section: Section) -> Iterator[Path]:
     """Files that the section names: secrets, certificates."""
     for value in dict(section).values():
         if isinstance(value, Secret) and value.file is not None:
             yield value.file
+        elif isinstance(value, Section):
+            yield from _files(value)
         elif isinstance(value, Path):
             yield value
 

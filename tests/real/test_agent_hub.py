@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,60 @@ def test_the_token_is_put_right_while_it_runs(tmp_path: Path, mbserver: Any, inf
     assert not re.search(re.escape(influxdb.token), "\n".join(log(agent))), "no secret in the log"
 
 
+def test_a_connection_that_a_router_forgot_costs_a_time_out(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
+    """Half open: the agent's side believes in it, nothing comes through; a new one does."""
+    with Relay(influxdb.port) as line:
+        there = hub(influxdb, url=f"http://127.0.0.1:{line.port}", timeout="500ms")
+        agent = start(tmp_path, config([meters(mbserver().port)], [there]), HUB_TOKEN=influxdb.token)
+        before = agent.until("deliveries", delivered(8))
+        line.mode = relay.HALF_OPEN
+        agent.until("deliveries again", more_delivered(before, by=40))
+        (said,) = log(agent, "sink_down")
+        assert "EA-202" in said
+        everything_arrived(influxdb, finish(agent))
+
+
+@pytest.mark.timeout(120)
+def test_a_hub_that_drips_its_answer_is_given_up_in_time(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
+    with Relay(influxdb.port) as line:
+        there = hub(influxdb, url=f"http://127.0.0.1:{line.port}", timeout="200ms")
+        agent = start(tmp_path, config([meters(mbserver().port)], [there]), HUB_TOKEN=influxdb.token)
+        agent.until("deliveries", delivered(8))
+        line.mode = relay.DRIP
+        told = agent.until("it is told", lambda s: (s["ledger"][0]["error"] or {}).get("code") == "EA-202")
+        assert "finish its answer" in told["ledger"][0]["error"]["en"]
+        line.mode = relay.PASS
+        agent.until("deliveries again", more_delivered(told))
+        everything_arrived(influxdb, finish(agent))
+
+
+def test_a_field_of_another_type_is_one_alarm_and_set_aside(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
+    influxdb.write(f"bench,site=plant,line=l1,machine=m0 meters_1=1i {time.time_ns()}\n")
+    agent = start(tmp_path, config([meters(mbserver().port)], [hub(influxdb)]), HUB_TOKEN=influxdb.token)
+    first = agent.until("something in quarantine", lambda s: s["ledger"][0]["quarantined"] >= 3)
+    agent.until("more of it", lambda s: s["ledger"][0]["quarantined"] >= first["ledger"][0]["quarantined"] + 10)
+    row = finish(agent)
+    (said,) = log(agent, "rows_set_aside")
+    assert "field type conflict" in said
+    assert not log(agent, "sink_down")
+    events = influxdb.query_influxql('SELECT * FROM "event" WHERE "detector" = \'sink\'')
+    (alarm,) = events
+    assert "plant/l1/m0/meters_1" in alarm["text_en"]
+    assert "격리" in alarm["text_ko"]
+    assert sum(len(stored(influxdb, f"meters_{k}")) for k in (0, 2, 3)) == row["delivered"]
+    quarantined = row["quarantined"]
+    assert abs(quarantined - row["delivered"] / 3) <= 4
+
+
 def test_a_hub_that_misbehaves_gets_everything_later(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
     codes = {
         relay.GARBAGE: {"EA-205", "EA-201"},
         relay.RESET: {"EA-201"},
         relay.STALL: {"EA-202"},
         relay.HALF: {"EA-205", "EA-201"},
+        relay.CUT_HEAD: {"EA-205", "EA-201"},
+        relay.MID_BODY: {"EA-201"},
+        relay.DEAF: {"EA-202"},
         relay.LOGIN_PAGE: {"EA-205"},
         relay.BUSY: {"EA-204"},
     }
@@ -80,6 +129,7 @@ def test_a_hub_that_misbehaves_gets_everything_later(tmp_path: Path, mbserver: A
             assert told["ledger"][0]["state"] == "retrying", mode
             assert balanced(told["ledger"][0]), mode
             assert told["ledger"][0]["quarantined"] == 0, mode
+            assert re.search("[가-힣]", told["ledger"][0]["error"]["ko"]), mode
             line.mode = relay.PASS
             agent.until(f"deliveries after {mode}", more_delivered(told))
         after = agent.until("values", all_good())

@@ -32,7 +32,7 @@ class FaultyHub:
     nothing is. `points` maps (measurement, tags, time) to the fields stored; `requests` counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.next: deque[Behaviour] = deque()
         self.always: Behaviour | None = None
         self.poison: Callable[[Point], bool] = lambda point: False
@@ -45,10 +45,11 @@ class FaultyHub:
         self.paths: list[str] = []
         self.connections = 0
         self.asleep = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
 
     @property
     def requests(self) -> int:
@@ -200,31 +201,109 @@ def hang_up(request: BaseHTTPRequestHandler) -> None:
 class TlsHub(FaultyHub):
     """The same hub behind TLS, with the certificate `<place>.crt` and the key `<place>.key`."""
 
-    def __init__(self, place: Path) -> None:
-        super().__init__()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(place.with_suffix(".crt"), place.with_suffix(".key"))
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+    def __init__(self, place: Path, port: int = 0) -> None:
+        super().__init__(port)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.use(place)
+        self._server.socket = self._context.wrap_socket(self._server.socket, server_side=True)
         self.url = self.url.replace("http:", "https:")
+
+    def use(self, place: Path) -> None:
+        """Shows this certificate from now on."""
+        self._context.load_cert_chain(place.with_suffix(".crt"), place.with_suffix(".key"))
+
+
+class Hub3(FaultyHub):
+    """InfluxDB 3 by its documents, with `accept_partial=true`.
+
+    https://docs.influxdata.com/influxdb3/core/write-data/http-api/v3-write-lp/#partial-writes
+    """
+
+    def store(self, request: BaseHTTPRequestHandler) -> None:
+        body = gzip.decompress(_read(request))
+        if request.headers["Authorization"] != f"Bearer {self.token}":
+            return respond(request, 401, {"error": "the request was not authenticated"})
+        points = read_lines(body)
+        bad = [number for number, point in enumerate(points, 1) if self.poison(point)]
+        for number, point in enumerate(points, 1):
+            if number not in bad:
+                self.points.setdefault((point.measurement, point.tags, point.time), {}).update(point.fields)
+        if not bad:
+            return respond(request, 204)
+        lines = body.decode().splitlines()
+        data = [
+            {"original_line": lines[number - 1], "line_number": number, "error_message": self.message} for number in bad
+        ]
+        return respond(request, 400, {"error": "partial write of line protocol occurred", "data": data})
 
 
 def make_certificate(place: Path, address: str) -> None:
     """A self-signed certificate for an IP address, valid now."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hub of the tests")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    place.with_suffix(".crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    place.with_suffix(".key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    Authority().sign(place, address, self_signed=True)
+
+
+class Authority:
+    """A CA of the tests: `file` is its certificate as PEM, `sign` gives certificates, `revoke` a list."""
+
+    def __init__(self, name: str = "CA of the tests") -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        self._now = datetime.now(UTC)
+        self._revoked: list[x509.RevokedCertificate] = []
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        self.certificate = (
+            self._builder(self._name, self._key, -1, 2)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(usage, critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, start: float, days: float
+    ) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._now + timedelta(days=start))
+            .not_valid_after(self._now + timedelta(days=start + days))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+
+    def file(self, path: Path) -> Path:
+        """Writes the CA's certificate."""
+        path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
+        return path
+
+    def sign(
+        self, place: Path, address: str, *, start: float = -1, days: float = 2, self_signed: bool = False
+    ) -> x509.Certificate:
+        """A certificate for an IP address from `start` (days from now), for so many `days`; with its key."""
+        key = self._key if self_signed else ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hub of the tests")])
+        builder = self._builder(self._name if self_signed else subject, key, start, days)
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        certificate = builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        place.with_suffix(".crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        pem, form, nothing = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        place.with_suffix(".key").write_bytes(key.private_bytes(pem, form, nothing))
+        return certificate
+
+    def revoke(self, path: Path, *certificates: x509.Certificate, days: float = 2) -> Path:
+        """Writes the list of what was revoked so far, valid for so many `days` from yesterday on."""
+        when = self._now - timedelta(hours=1)
+        self._revoked += [
+            x509.RevokedCertificateBuilder().serial_number(one.serial_number).revocation_date(when).build()
+            for one in certificates
+        ]
+        begin = self._now - timedelta(days=1)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(begin)
+        builder = builder.next_update(begin + timedelta(days=days))
+        for one in self._revoked:
+            builder = builder.add_revoked_certificate(one)
+        signed = builder.sign(self._key, hashes.SHA256())
+        path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        return path

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.journal.archive import EVER, Archive, Skipped, Span, Stretch, Want
+from edge_agent.journal.archive import EVER, Archive, Skipped, Span, Want
 from edge_agent.journal.chunk import ChunkKind, unpack_events
-from edge_agent.journal.layout import unpack_frame
+from edge_agent.journal.selection import Selection
 from edge_agent.model import Event, Frame, TagTable
 from edge_agent.model.frame import Int32
 from edge_agent.model.tag import NO_TAG
@@ -77,13 +77,14 @@ class History:
         return Reading(chosen, self._frames(chosen, want, skipped), skipped)
 
     def _frames(self, paths: tuple[str, ...], want: Want, skipped: Skipped) -> Iterator[Frame]:
-        numbers: dict[int, Int32] = {}
+        selections: dict[int, Selection] = {}
         for stretch in self._archive.stretches(want, skipped):
-            number_of = numbers.setdefault(id(stretch.tags), _numbers(paths, stretch.tags))
-            if (number_of != NO_TAG).any():
-                frame = _select(stretch, number_of, want, skipped)
-                if len(frame):
-                    yield frame
+            table = id(stretch.tags)
+            if table not in selections:
+                selections[table] = Selection(_numbers(paths, stretch.tags), want.span)
+            frame = selections[table].of(stretch, skipped, newest_first=want.newest_first)
+            if len(frame):
+                yield frame
 
     def events(
         self, span: Span = EVER, *, newest_first: bool = False, skipped: Skipped | None = None
@@ -106,25 +107,6 @@ def _numbers(paths: tuple[str, ...], table: TagTable) -> Int32:
         numbers[table.number(path)] = place
     numbers[NO_TAG] = NO_TAG
     return numbers
-
-
-def _select(stretch: Stretch, number_of: Int32, want: Want, skipped: Skipped) -> Frame:
-    frames = []
-    for payload, rows in zip(stretch.payloads(), stretch.heads["rows"].tolist(), strict=True):
-        try:
-            frame = unpack_frame(payload, rows)
-        except ValueError:
-            skipped.stretches += 1
-            skipped.rows += rows
-            continue
-        tag = number_of[np.minimum(frame.tag.view(np.uint32), len(number_of) - 1)]
-        chosen = np.flatnonzero((tag != NO_TAG) & (frame.time >= want.span[0]) & (frame.time <= want.span[1]))
-        chosen = chosen[::-1] if want.newest_first else chosen
-        part = frame.rows(chosen)
-        frames.append(
-            Frame(tag[chosen], part.time, part.received, part.bits, part.kind, part.status, part.flags, part.texts)
-        )
-    return Frame.concat(frames)
 
 
 def _events(payload: memoryview, skipped: Skipped) -> tuple[Event, ...]:

@@ -62,11 +62,14 @@ class Stretch:
     def __len__(self) -> int:
         return len(self.offsets)
 
+    def payload(self, place: int) -> memoryview:
+        """One of them."""
+        at = int(self.offsets[place])
+        return memoryview(self.data)[at : at + int(self.heads["payload_bytes"][place])]
+
     def payloads(self) -> Iterator[memoryview]:
-        """All payloads."""
-        view = memoryview(self.data)
-        for at, size in zip(self.offsets.tolist(), self.heads["payload_bytes"].tolist(), strict=True):
-            yield view[at : at + size]
+        """All of them."""
+        return map(self.payload, range(len(self)))
 
 
 @dataclass(frozen=True, slots=True)

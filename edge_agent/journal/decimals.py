@@ -140,10 +140,11 @@ def _exact(
 
 
 def bits_of(words: UInt64, forms: UInt64) -> UInt64:
-    """The opposite: bits of words whose forms are these, (chunks, rows) both; one form for all may be broadcast."""
-    if forms.size and forms.strides == (0, 0):
-        return _bits_of_one(words, int(forms[0, 0]))
-    return _bits_of_each(words, forms)
+    """The opposite: bits of words (chunks, rows) whose forms are these, for each row or for each chunk."""
+    first = int(forms.flat[0]) if forms.size else WORD
+    return (
+        _bits_of_one(words, first) if np.logical_and.reduce(forms == first, axis=None) else _bits_of_each(words, forms)
+    )
 
 
 def _bits_of_one(words: UInt64, form: int) -> UInt64:
@@ -160,4 +161,4 @@ def _bits_of_each(words: UInt64, forms: UInt64) -> UInt64:
         values = words.view(np.int64) / _POWERS[(forms & np.uint64(7)).astype(np.intp)]
         single = (forms & np.uint64(SINGLE)).astype(np.bool_)
         values = np.where(single, values.astype(np.float32).astype(np.float64), values)
-    return np.where(forms == WORD, words, values.view(np.uint64))
+    return np.where(forms == WORD, words, np.ascontiguousarray(values).view(np.uint64))

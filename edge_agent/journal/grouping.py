@@ -79,7 +79,7 @@ class Choice:
     """Puts the chosen rows in the order in which they came."""
 
     def joined(self, firsts: UInt64, steps: UInt64) -> UInt64:
-        """The chosen words (chunks, rows) as they came, from firsts (chunks, groups) and steps."""
+        """Chosen words (chunks, rows) as they came, of firsts (chunks, groups) and steps; either may be narrow."""
         words = np.empty((len(firsts), self.rows.count), np.uint64)
         words[:, self.starts] = firsts
         words[:, self.inner] = steps

@@ -6,8 +6,8 @@ See edge_agent/journal/payload.py for the bytes.
 import json
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -70,12 +70,17 @@ def layout_key(payload: Data) -> bytes:
 class _Arrival:
     words: Vector
 
+    @property
+    def is_narrow(self) -> bool:
+        return self.words.is_narrow
+
     def read(self, sheet: Sheet, choice: Choice) -> UInt64:
         return self.words.read(sheet, choice.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class _Grouped:
+    is_narrow: ClassVar = False
     firsts: Vector
     steps: Vector
 
@@ -85,19 +90,18 @@ class _Grouped:
 
 @dataclass(frozen=True, slots=True)
 class _Decimal:
+    is_narrow: ClassVar = False
     forms: Vector
     words: "_Arrival | _Grouped"
 
     def read(self, sheet: Sheet, choice: Choice) -> UInt64:
         forms = self.forms.read(sheet, choice.firsts)
-        if not is_same(forms):
+        if not self.forms.is_narrow:
             forms = choice.spread(forms)
         return bits_of(self.words.read(sheet, choice), forms)
 
 
-def is_same(words: UInt64) -> bool:
-    """All of every chunk are alike, and nothing had to be looked at to know."""
-    return words.strides == (0, 0)
+_Column = _Arrival | _Grouped | _Decimal
 
 
 class Layout:
@@ -111,7 +115,6 @@ class Layout:
         """Where the numbers begin."""
         self.tags = _read_tags(key[HEAD.size : at], rows)
         self.grouping: Grouping = group(self.tags)
-        self.everything = everything(self.grouping)
         self._plan = plan = PlanReader(key[at:])
         self._time = self._column(plan)
         self._received = self._received_column(plan)
@@ -119,6 +122,11 @@ class Layout:
         self._value = self._value_column(plan)
         if plan.at != plan_length:
             raise ValueError("plan too long")
+
+    @cached_property
+    def everything(self) -> Choice:
+        """All rows."""
+        return everything(self.grouping)
 
     def _column(self, plan: PlanReader, form: int | None = None) -> _Arrival | _Grouped:
         form = plan.byte() if form is None else form
@@ -129,11 +137,11 @@ class Layout:
             return _Grouped(plan.vector(groups), plan.vector(rows - groups))
         raise ValueError(f"column form {form}")
 
-    def _received_column(self, plan: PlanReader) -> _Arrival | _Grouped:
+    def _received_column(self, plan: PlanReader) -> _Column:
         form = plan.byte()
         return self._time if form == SAME else self._column(plan, form)
 
-    def _value_column(self, plan: PlanReader) -> _Arrival | _Grouped | _Decimal:
+    def _value_column(self, plan: PlanReader) -> _Column:
         form = plan.byte()
         if form == DECIMAL:
             return _Decimal(plan.vector(self.grouping.groups), self._column(plan))
@@ -152,18 +160,31 @@ class Layout:
         return self._frame(sheet, choice, texts)
 
     def _frame(self, sheet: Sheet, choice: Choice, texts: tuple[str, ...]) -> Frame:
-        time = _flat(self._time.read(sheet, choice), np.int64)
+        time = _flat(self._time, np.int64, sheet, choice)
         same = self._received is self._time
+        tags = choice.rows.of(self.tags[None])[0]
         return Frame(
-            _flat(np.broadcast_to(choice.rows.of(self.tags[None]), (sheet.chunks, choice.rows.count)), np.int32),
+            tags if sheet.chunks == 1 else np.tile(tags, sheet.chunks),
             time,
-            time if same else _flat(self._received.read(sheet, choice), np.int64),
-            _flat(self._value.read(sheet, choice), np.uint64),
-            _flat(self._kind.read(sheet, choice), np.uint8),
-            _flat(self._status.read(sheet, choice), np.uint32),
-            _flat(self._flags.read(sheet, choice), np.uint16),
+            time if same else _flat(self._received, np.int64, sheet, choice),
+            _flat(self._value, np.uint64, sheet, choice),
+            _flat(self._kind, np.uint8, sheet, choice),
+            _flat(self._status, np.uint32, sheet, choice),
+            _flat(self._flags, np.uint16, sheet, choice),
             texts,
         )
+
+
+def _flat(column: _Column, dtype: npt.DTypeLike, sheet: Sheet, choice: Choice) -> npt.NDArray[Any]:
+    """One column of a row a chunk. What is the same in all rows of one chunk stays one item that is said to be many."""
+    words = column.read(sheet, choice)
+    if words.dtype.itemsize != np.dtype(dtype).itemsize:
+        words = words.astype(dtype)
+    if column.is_narrow and sheet.chunks == 1:
+        return np.broadcast_to(words[0].view(dtype), (choice.rows.count,))
+    if column.is_narrow:
+        words = np.repeat(words, choice.rows.count, axis=1)
+    return np.ascontiguousarray(words).reshape(-1).view(dtype)
 
 
 def _sheet(data: Data, plan: PlanReader, at: Int64, ends: Int64) -> Sheet:
@@ -171,22 +192,19 @@ def _sheet(data: Data, plan: PlanReader, at: Int64, ends: Int64) -> Sheet:
     numbers, lengths = 8 * plan.numbers, 4 * plan.planes
     if len(data) < ends.max() or (at + numbers + lengths > ends).any():
         raise ValueError("payload cut short")
-    octets = np.frombuffer(data, np.uint8)
-    words = octets[at[:, None] + np.arange(numbers)].view(np.uint64)
-    sizes = octets[at[:, None] + np.arange(numbers, numbers + lengths)].view(np.uint32).astype(np.int64)
+    if len(at) == 1:
+        first = int(at[0])
+        words = np.frombuffer(data, np.uint64, plan.numbers, first)[None]
+        sizes = np.frombuffer(data, np.uint32, plan.planes, first + numbers).astype(np.int64)[None]
+    else:
+        octets = np.frombuffer(data, np.uint8)
+        words = octets[at[:, None] + np.arange(numbers)].view(np.uint64)
+        sizes = octets[at[:, None] + np.arange(numbers, numbers + lengths)].view(np.uint32).astype(np.int64)
     after = (at + numbers + lengths)[:, None] + np.cumsum(sizes, axis=1)
     plane_ends = after[:, -1] if plan.planes else at + numbers
     if (plane_ends > ends).any():
         raise ValueError("plane beyond the end")
     return Sheet(memoryview(data), words, after - sizes, sizes, plane_ends)
-
-
-def _flat(words: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """One column of a row a chunk. What is the same in all rows stays one number that is said to be many."""
-    if is_same(words) and words.size:
-        return np.broadcast_to(words[0, 0].astype(dtype), (words.size,))
-    column = np.ascontiguousarray(words).reshape(-1)
-    return column.view(dtype) if column.dtype.itemsize == np.dtype(dtype).itemsize else column.astype(dtype)
 
 
 def _texts(data: memoryview) -> tuple[str, ...]:
@@ -199,8 +217,8 @@ def _read_tags(blob: bytes, rows: int) -> Int32:
     plan = PlanReader(blob[1 : 1 + blob[0]])
     vector = plan.vector(rows)
     sheet = _sheet(blob, plan, np.array([1 + blob[0]]), np.array([len(blob)]))
-    tags: Int32 = _flat(vector.read(sheet, Pick.all(rows)), np.int32)
-    return tags
+    words = vector.read(sheet, Pick.all(rows))[0].astype(np.int32)
+    return np.broadcast_to(words, (rows,)) if vector.is_narrow else words
 
 
 @lru_cache(_KEPT)

@@ -24,6 +24,7 @@ _Part = tuple[Frame, Places]
 _Key = tuple[bytes, int]
 """What chunks of one layout have in common: the beginning of their payload, empty for a plain one, and rows."""
 _CHOICES: Final = 64
+_COMMON: Final = 8
 _PLAIN_LENGTH: Final = int.from_bytes(PLAIN, "little")
 
 
@@ -40,9 +41,7 @@ class Selection:
         """The selected rows in the order of the stretch; backwards within each chunk where `newest_first`."""
         if not self._any:
             return Frame.empty()
-        parts = [
-            part for key, places in _by_layout(stretch).items() for part in self._parts(stretch, key, places, skipped)
-        ]
+        parts = [part for key, places in _by_layout(stretch) for part in self._parts(stretch, key, places, skipped)]
         frame = Frame.concat([frame for frame, _ in parts])
         rows = self._in_span(frame)
         if len(parts) > 1 or newest_first:
@@ -55,17 +54,16 @@ class Selection:
     def _in_span(self, frame: Frame) -> Places:
         return np.flatnonzero((frame.time >= self._span[0]) & (frame.time <= self._span[1]))
 
-    def _parts(self, stretch: Stretch, key: _Key, places: list[int], skipped: Skipped) -> Iterator[_Part]:
-        chunks = np.array(places)
+    def _parts(self, stretch: Stretch, key: _Key, places: Places, skipped: Skipped) -> Iterator[_Part]:
         try:
-            part = self._plain(stretch, key[1], places) if not key[0] else self._part(stretch, key, chunks)
+            part = self._part(stretch, key, places) if key[0] else self._plain(stretch, key[1], places)
         except ValueError:
             if len(places) == 1:
                 skipped.stretches += 1
                 skipped.rows += key[1]
                 return
-            for place in places:
-                yield from self._parts(stretch, key, [place], skipped)
+            for place in np.split(places, len(places)):
+                yield from self._parts(stretch, key, place, skipped)
             return
         if len(part[0]):
             yield part
@@ -89,15 +87,10 @@ class Selection:
                 self._choices.popitem(last=False)
         return found
 
-    def _plain(self, stretch: Stretch, rows: int, places: list[int]) -> _Part:
-        frames = []
-        for place in places:
-            at = int(stretch.offsets[place])
-            payload = stretch.data[at : at + int(stretch.heads["payload_bytes"][place])]
-            frames.append(unpack_frame(payload, rows))
-        frame = Frame.concat(frames)
+    def _plain(self, stretch: Stretch, rows: int, places: Places) -> _Part:
+        frame = Frame.concat([unpack_frame(stretch.payload(place), rows) for place in places.tolist()])
         wanted = np.flatnonzero(self._new_numbers(frame.tag) != NO_TAG)
-        return self._renumbered(frame.rows(wanted)), np.repeat(np.array(places), rows)[wanted]
+        return self._renumbered(frame.rows(wanted)), np.repeat(places, rows)[wanted]
 
     def _new_numbers(self, tags: Int32) -> Int32:
         return self._numbers[np.minimum(tags.view(np.uint32), len(self._numbers) - 1)]
@@ -107,16 +100,45 @@ class Selection:
         return Frame(tag, frame.time, frame.received, frame.bits, frame.kind, frame.status, frame.flags, frame.texts)
 
 
-def _by_layout(stretch: Stretch) -> dict[_Key, list[int]]:
-    """Places of the chunks by key."""
+def _by_layout(stretch: Stretch) -> Iterator[tuple[_Key, Places]]:
+    """Places of the chunks by key: the commonest layouts at once, what is left one by one."""
+    left = np.arange(len(stretch))
+    for _ in range(_COMMON):
+        if len(left) < _COMMON:
+            break
+        key = _key(stretch, int(left[0]))
+        if not key[0]:
+            break
+        same = _alike(stretch, left, key)
+        yield key, same
+        left = np.setdiff1d(left, same, assume_unique=True)
     places: dict[_Key, list[int]] = {}
-    data, unpack, size = stretch.data, HEAD.unpack_from, HEAD.size
-    rows = stretch.heads["rows"].tolist()
-    for place, at in enumerate(stretch.offsets.tolist()):
-        plan, tags = unpack(data, at) if at + size <= len(data) else (_PLAIN_LENGTH, 0)
-        key = b"" if plan == _PLAIN_LENGTH else data[at : at + size + plan + tags]
-        places.setdefault((key, rows[place]), []).append(place)
-    return places
+    for place in left.tolist():
+        places.setdefault(_key(stretch, place), []).append(place)
+    for key, each in places.items():
+        yield key, np.array(each)
+
+
+def _key(stretch: Stretch, place: int) -> _Key:
+    at, rows = int(stretch.offsets[place]), int(stretch.heads["rows"][place])
+    if at + HEAD.size > len(stretch.data):
+        return b"", rows
+    plan, tags = HEAD.unpack_from(stretch.data, at)
+    return b"" if plan == _PLAIN_LENGTH else stretch.data[at : at + HEAD.size + plan + tags], rows
+
+
+def _alike(stretch: Stretch, places: Places, key: _Key) -> Places:
+    """Those of `places` that have this key; the first one has."""
+    octets = np.frombuffer(stretch.data, np.uint8)
+    expected = np.frombuffer(key[0], np.uint8)
+    starts = stretch.offsets[places]
+    fit = (stretch.heads["rows"][places] == key[1]) & (starts + len(expected) <= len(octets))
+    for part in (slice(HEAD.size), slice(HEAD.size, None)):
+        places, starts = places[fit], starts[fit]
+        columns = np.arange(len(expected))[part]
+        fit = np.logical_and.reduce(octets[starts[:, None] + columns] == expected[part], axis=1)
+    alike: Places = places[fit]
+    return alike
 
 
 def _ordered(chunk: Places, rows: Places, *, newest_first: bool) -> Places:

@@ -21,7 +21,7 @@ is as it is: noise costs no time, and what hardly moves shrinks apart from it.
 
 import struct
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -170,6 +170,11 @@ def _pack_plane(plane: bytes) -> bytes:
 class Vector(Protocol):
     """A packed vector, as its plan says it is."""
 
+    @property
+    def is_narrow(self) -> bool:
+        """All words of a chunk are one: `read` gives it alone."""
+        ...
+
     def read(self, sheet: Sheet, pick: Pick) -> UInt64:
         """The picked words, a row a chunk. Raises ValueError where the planes are none of this vector."""
         ...
@@ -240,22 +245,25 @@ class PlanReader:
 
 @dataclass(frozen=True, slots=True)
 class _Small:
+    is_narrow: ClassVar = True
     value: int
 
     def read(self, sheet: Sheet, pick: Pick) -> UInt64:
-        return np.broadcast_to(np.uint64(self.value), (sheet.chunks, pick.count))
+        return np.full((sheet.chunks, 1), self.value, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
 class _Const:
+    is_narrow: ClassVar = True
     number: int
 
     def read(self, sheet: Sheet, pick: Pick) -> UInt64:
-        return np.broadcast_to(sheet.number(self.number), (sheet.chunks, pick.count))
+        return sheet.number(self.number)
 
 
 @dataclass(frozen=True, slots=True)
 class _Raw:
+    is_narrow: ClassVar = False
     size: int
     width: int
     plane: int
@@ -284,6 +292,7 @@ class _Planes:
 
 @dataclass(frozen=True, slots=True)
 class _Offset:
+    is_narrow: ClassVar = False
     base: int
     scale: int
     planes: _Planes
@@ -298,6 +307,7 @@ class _Offset:
 
 @dataclass(frozen=True, slots=True)
 class _Zigzag:
+    is_narrow: ClassVar = False
     planes: _Planes
 
     def read(self, sheet: Sheet, pick: Pick) -> UInt64:
@@ -308,6 +318,7 @@ class _Zigzag:
 
 @dataclass(frozen=True, slots=True)
 class _Delta:
+    is_narrow: ClassVar = False
     first: int
     steps: Vector
     size: int
@@ -321,11 +332,14 @@ class _Delta:
 
 @dataclass(frozen=True, slots=True)
 class _Period:
+    is_narrow: ClassVar = False
     period: int
     inner: Vector
     size: int
 
     def read(self, sheet: Sheet, pick: Pick) -> UInt64:
         words = self.inner.read(sheet, Pick.all(self.period))
+        if self.inner.is_narrow:
+            return np.repeat(words, pick.count, axis=1)
         places = np.arange(self.size) if pick.places is None else pick.places
         return words[:, places % self.period]

@@ -11,7 +11,7 @@ import zstandard
 from edge_agent.journal.columns import decompress
 from edge_agent.model.frame import Int64, UInt8, UInt64
 
-_MANY: Final = hasattr(zstandard.ZstdDecompressor, "multi_decompress_to_buffer")
+MANY: Final = hasattr(zstandard.ZstdDecompressor, "multi_decompress_to_buffer")
 """Only zstandard's compiled backend has it; without it planes are unpacked one by one."""
 _codecs = threading.local()
 
@@ -82,7 +82,7 @@ class Sheet:
         return np.frombuffer(plane, np.uint8).reshape(1, size)
 
     def _many(self, starts: Int64, lengths: Int64, size: int) -> UInt8:
-        if not _MANY:
+        if not MANY:
             return np.concatenate([self._one(*place, size) for place in zip(starts, lengths, strict=True)])
         where = np.ascontiguousarray(np.stack((starts, lengths), axis=1), np.uint64)
         if not hasattr(_codecs, "decompressor"):

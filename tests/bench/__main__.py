@@ -23,18 +23,22 @@ CASES: dict[str, Callable[[Path], list[Record]]] = {
     "detect": detect.bench,
     **WAYS,
 }
+LONG: dict[str, Callable[[Path], list[Record]]] = {"journal_day": journal.day}
+"""Only when named."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the records to this file")
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default all")
+    parser.add_argument(
+        "cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default all; or {', '.join(LONG)}"
+    )
     options = parser.parse_args()
     records: list[Record] = []
     for name in options.cases or CASES:
         with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
             try:
-                measured = CASES[name](Path(folder))
+                measured = (CASES | LONG)[name](Path(folder))
             except MissingService as missing:
                 print(f"{name}: left out, {missing.name} is missing; to get it: {missing.how}", flush=True)
                 continue

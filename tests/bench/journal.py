@@ -1,7 +1,7 @@
 """What a value costs in the journal: CPU, bytes on disk, and how long a sync takes.
 
 Beside it, what most peers have for a disk buffer: rows put into SQLite (WAL, one commit a frame), which is the plain
-library loop here. `figures` has the bytes a value as well, which a record has no field for.
+library loop here. Bytes a value are those of the chunks, heads and all.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_agent.api import Answer
 from edge_agent.clock import SystemClock
 from edge_agent.config.agent import JournalSection
 from edge_agent.journal import Journal
+from edge_agent.journal.history import History
 from edge_agent.model import Frame, Machine, Tag, TagTable
 from tests.bench.record import Record
 
@@ -28,9 +30,13 @@ TAGS = 10_000
 MACHINES = 60
 FRAMES = 60
 SMALL = 20
+CHUNK = 2000
+HOURS = 2
+_READINGS = 7
 TICK = 100_000_000
 START = 1_790_000_000_000_000_000
 Figures = dict[str, float]
+Levels = npt.NDArray[np.float64]
 
 
 def _tags() -> TagTable:
@@ -65,14 +71,48 @@ def small(count: int = 2000) -> Iterator[Frame]:
         yield Frame.of_floats(tags, times, chance.normal(850.0, 5.0, SMALL), received=START + turn * TICK)
 
 
+def scans(tags: int, rate: int, count: int, make: Callable[[Levels], Levels], rows: int = CHUNK) -> Iterator[Frame]:
+    """`tags` tags `rate` times a second, in frames of about `rows` rows of whole scans, at levels from 20 to 900.
+
+    `make` takes the levels of each scan (scans, tags), which wander by 0.1 a second, and gives the values.
+    """
+    chance = np.random.default_rng(7)
+    levels, each, numbers = chance.uniform(20.0, 900.0, tags), max(1, rows // tags), np.arange(tags)
+    for turn in range(count):
+        wander = levels + chance.normal(0.0, 0.1 / rate**0.5, (each, tags)).cumsum(axis=0)
+        levels = wander[-1]
+        now = START + (np.arange(turn * each, (turn + 1) * each) * 10 * TICK) // rate
+        late = chance.integers(1_000_000, 4_000_000, each)
+        yield Frame.of_floats(
+            np.tile(numbers, each), np.repeat(now, tags), make(wander).ravel(), received=np.repeat(now + late, tags)
+        )
+
+
+def _one_decimal(levels: Levels) -> Levels:
+    return np.round(levels, 1)
+
+
+def _two_decimals(levels: Levels) -> Levels:
+    return np.round(levels, 2)
+
+
+def _noise(levels: Levels) -> Levels:
+    return levels + np.random.default_rng(11).normal(0.0, 5.0, levels.shape)
+
+
 def figures(folder: Path) -> dict[str, Figures]:
     """All that is measured, by case."""
     return {
         "journal_append": _append(folder / "noisy", noisy),
         "journal_append_slow": _append(folder / "slow", slow),
         "journal_append_small": _append(folder / "small", small),
+        "journal_slow_1000": _append(folder / "slow_1000", lambda: scans(1000, 1, 150, _one_decimal)),
+        "journal_slow_100": _append(folder / "slow_100", lambda: scans(100, 10, 150, _two_decimals)),
+        "journal_noisy_1000": _append(folder / "noisy_1000", lambda: scans(1000, 1, 150, _noise)),
+        "journal_noisy_100": _append(folder / "noisy_100", lambda: scans(100, 10, 150, _noise)),
         "journal_read": _read(folder / "noisy"),
         "journal_open": _open(folder / "noisy"),
+        "journal_history": _history(folder / "history", HOURS),
         "sqlite": _sqlite(folder / "peer.db", 10),
     }
 
@@ -98,6 +138,7 @@ def _record(name: str, measured: Figures, library: Figures) -> Record:
         p99_ms=measured.get("p99_ms"),
         lost=0,
         ratio_to_library=None if ours is None else ours / library["cpu_s_per_million"],
+        bytes_per_value=measured.get("bytes_per_value"),
     )
 
 
@@ -168,6 +209,39 @@ def _open(path: Path) -> Figures:
         times.append((time.perf_counter() - began) * 1e3)
         journal.close()
     return {"p50_ms": statistics.median(times), "p99_ms": max(times)}
+
+
+def day(folder: Path) -> list[Record]:
+    """Case journal_day: one tag of 1,000 at 1 Hz for 24 hours, read out of 86.4 million values. Takes a minute."""
+    measured = _history(folder / "history", 24)
+    return [_record("journal_day", measured, {})]
+
+
+def _history(path: Path, hours: int) -> Figures:
+    """One tag out of 1,000 at 1 Hz, read by a History that has not seen the store before; bytes are in the page cache.
+
+    The CPU is that of a reading per million values that the journal holds, not per value read.
+    """
+    tags = TagTable(list(_TABLE)[:1000])
+    journal = Journal.open(path, tags, JournalSection(), SystemClock())
+    for frame in scans(1000, 1, hours * 3600 * 1000 // CHUNK, _one_decimal):
+        journal.append(frame)
+    journal.close()
+    times, cpu = [], time.process_time()
+    for turn in range(_READINGS):
+        reading = History(path).frames([tags.paths[turn * 100]], newest_first=turn % 2 == 1)
+        began = time.perf_counter()
+        if len(reading.frame()) != hours * 3600 or reading.skipped.stretches:
+            raise SystemExit("the history lacks rows")
+        times.append((time.perf_counter() - began) * 1e3)
+    rows = hours * 3_600_000
+    return {
+        "values_per_s": rows / (statistics.median(times) / 1e3),
+        "cpu_s_per_million": (time.process_time() - cpu) / _READINGS / rows * 1e6,
+        "bytes_per_value": _bytes(path, journal) / rows,
+        "p50_ms": statistics.median(times),
+        "p99_ms": max(times),
+    }
 
 
 def _sqlite(path: Path, count: int) -> Figures:

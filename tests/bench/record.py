@@ -19,6 +19,7 @@ class Record:
     p99_ms: float | None = None
     lost: int | None = None
     ratio_to_library: float | None = None
+    bytes_per_value: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Rounded to what the measurement can carry."""

@@ -29,7 +29,7 @@ from edge_agent.api import (
 )
 from edge_agent.registry import SINKS, make_sink
 from tests.unit.sinks.influxdb import hub as influx
-from tests.unit.sinks.influxdb.rows import batch_of, event_of, scan, section_of, tag_table
+from tests.unit.sinks.influxdb.rows import batch_of, event_of, scan, section1_of, section3_of, section_of, tag_table
 from tests.unit.sinks.mqtt.broker import FaultyBroker
 from tests.unit.sinks.mqtt.rows import section_of as mqtt_section
 
@@ -53,7 +53,20 @@ class Rig:
 
 
 def influxdb(folder: Path, stack: ExitStack) -> Rig:
+    return _influx(stack.enter_context(influx.FaultyHub()), section_of, folder)
+
+
+def influxdb1(folder: Path, stack: ExitStack) -> Rig:
     hub = stack.enter_context(influx.FaultyHub())
+    hub.scheme = "Bearer"
+    return _influx(hub, section1_of, folder)
+
+
+def influxdb3(folder: Path, stack: ExitStack) -> Rig:
+    return _influx(stack.enter_context(influx.Hub3()), section3_of, folder)
+
+
+def _influx(hub: influx.FaultyHub, section: Callable[..., SinkSection], folder: Path) -> Rig:
     token = folder / "token"
     token.write_text(influx.TOKEN)
     faults = {
@@ -76,7 +89,7 @@ def influxdb(folder: Path, stack: ExitStack) -> Rig:
         hub.poison = lambda point: text in point.fields.values()
 
     return Rig(
-        section_of(hub.url, token, timeout="500ms", encoder="python"),
+        section(hub.url, token, timeout="500ms", encoder="python"),
         stored,
         lambda: {key: dict(fields) for key, fields in hub.points.items()},
         lambda name: setattr(hub, "always", faults[name]),
@@ -117,7 +130,7 @@ def mqtt(folder: Path, stack: ExitStack) -> Rig:
     return Rig(mqtt_section(broker.url, timeout="500ms"), stored, everything, fault, poison)
 
 
-RIGS = {"influxdb": influxdb, "mqtt": mqtt}
+RIGS = {"influxdb": influxdb, "influxdb1": influxdb1, "influxdb3": influxdb3, "mqtt": mqtt}
 
 
 @pytest.fixture(params=sorted(RIGS))

@@ -32,6 +32,8 @@ class FaultyHub:
     nothing is. `points` maps (measurement, tags, time) to the fields stored; `requests` counts.
     """
 
+    scheme = "Token"
+
     def __init__(self, port: int = 0) -> None:
         self.next: deque[Behaviour] = deque()
         self.always: Behaviour | None = None
@@ -102,7 +104,7 @@ class FaultyHub:
     def store(self, request: BaseHTTPRequestHandler) -> None:
         """What a good hub does, within its rules."""
         body = gzip.decompress(_read(request))
-        if request.headers["Authorization"] != f"Token {self.token}":
+        if request.headers["Authorization"] != f"{self.scheme} {self.token}":
             return respond(request, 401, {"code": "unauthorized", "message": "unauthorized access"})
         if len(body) > self.most_bytes:
             return respond(request, 413, {"code": "request too large", "message": "too large"})
@@ -219,9 +221,11 @@ class Hub3(FaultyHub):
     https://docs.influxdata.com/influxdb3/core/write-data/http-api/v3-write-lp/#partial-writes
     """
 
+    scheme = "Bearer"
+
     def store(self, request: BaseHTTPRequestHandler) -> None:
         body = gzip.decompress(_read(request))
-        if request.headers["Authorization"] != f"Bearer {self.token}":
+        if request.headers["Authorization"] != f"{self.scheme} {self.token}":
             return respond(request, 401, {"error": "the request was not authenticated"})
         points = read_lines(body)
         bad = [number for number, point in enumerate(points, 1) if self.poison(point)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from edge_agent.api import Batch, Event, Frame, Kind, Secret, Tag, TagTable
 from edge_agent.model import EventClass, EventState, Label, Machine, Severity
-from edge_agent.sinks.influxdb.config import InfluxDbSection
+from edge_agent.sinks.influxdb.config import InfluxDb1Section, InfluxDb3Section, InfluxDbSection
 
 T0 = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -89,6 +89,19 @@ def event_of(state: EventState = EventState.OPEN, end_ms: int = 0, **changes: ob
 
 def section_of(url: str, token: Path | Secret, **more: object) -> InfluxDbSection:
     """A section as the configuration would give it; `token` is a file or a secret."""
+    return InfluxDbSection.model_validate(_facts("influxdb", url, token, org="factory", bucket="line") | more)
+
+
+def section1_of(url: str, token: Path | Secret, **more: object) -> InfluxDb1Section:
+    """The same for version 1."""
+    return InfluxDb1Section.model_validate(_facts("influxdb1", url, token, database="line") | more)
+
+
+def section3_of(url: str, token: Path | Secret, **more: object) -> InfluxDb3Section:
+    """The same for version 3."""
+    return InfluxDb3Section.model_validate(_facts("influxdb3", url, token, database="line") | more)
+
+
+def _facts(sink: str, url: str, token: Path | Secret, **place: str) -> dict[str, object]:
     secret = {"file": str(token)} if isinstance(token, Path) else token.model_dump()
-    facts = {"name": "hub", "sink": "influxdb", "url": url, "org": "factory", "bucket": "line", "token": secret}
-    return InfluxDbSection.model_validate(facts | more)
+    return {"name": "hub", "sink": sink, "url": url, "token": secret} | place

@@ -80,7 +80,7 @@ def _load(store: Store, opening: Opening) -> None:
     front = read_front(store.front)
     mark = mark_of(front)
     tail = find_tail(segments[-1], mark) if segments else None
-    found = _view(segments, tail)
+    found = view_of(segments, tail)
     if tail is not None:
         found = _with_front(found, tail, front)
     if segments and not store.was_set_aside(segments[0].number - 1):
@@ -102,7 +102,8 @@ def _load(store: Store, opening: Opening) -> None:
     )
 
 
-def _view(segments: Sequence[Segment], tail: Tail | None) -> View:
+def view_of(segments: Sequence[Segment], tail: Tail | None) -> View:
+    """The log that ends with `tail`, as it is on disk."""
     if tail is None:
         return View()
     return View(

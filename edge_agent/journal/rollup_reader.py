@@ -10,11 +10,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.journal.archive import Span
 from edge_agent.journal.long import LongFile, RollupChunk, long_path, newest_position
 from edge_agent.journal.minutes import Minutes
 from edge_agent.journal.rollup import MINUTE_NS, Rollups, merged
 from edge_agent.journal.visitor import Visitor
-from edge_agent.model import Event, TagTable
+from edge_agent.model import Event, Tag, TagTable
 
 _EVER: Final = (-(1 << 63), (1 << 63) - 1)
 Numbers = npt.NDArray[np.int32]
@@ -30,21 +31,37 @@ class RollupReader:
         position = newest_position(self._long.view.segments)
         self._chunk = position.chunk
         self._position = position.within(self._raw.view)
+        self._newest: tuple[tuple[str, ...], Rollups] | None = None
+        """What is not in the long store yet of the tags asked for last."""
 
-    def tables(self) -> Iterator[TagTable]:
-        """Every tag table that rollups were written with, the newest first, each once."""
-        known: set[str] = set()
-        for visitor in (self._raw, self._long):
-            for segment in reversed(visitor.view.segments):
-                table = None if segment.header.table in known else visitor.table(segment)
-                known.add(segment.header.table)
-                if table is not None:
-                    yield table
+    def tags(self) -> dict[str, Tag]:
+        """Every tag that there may be rollups or rows of, by its path, as the newest table describes it."""
+        tags: dict[str, Tag] = {}
+        for visitor in (self._long, self._raw):
+            for segment in visitor.view.segments:
+                tags |= {tag.path: tag for tag in visitor.table(segment) or ()}
+        return tags
+
+    def windows(self, span: Span, step: int, rows: int) -> Iterator[Span]:
+        """Parts of `span` from a start up to an end, `step` ns long, for reading with bounded memory. Where there is
+        little (a clock that was decades wrong leaves deserts) they are longer, as long as `rows` rows are not exceeded.
+        """
+        heads = [(chunk.head.first, chunk.head.last, chunk.head.rows) for _, chunk in self._chunks(*_EVER)]
+        heads += [(chunk.head.first, chunk.head.last, 0) for chunk in self._raw.chunks(self._position.sequence)]
+        first, last, weight = np.array(heads or [(0, -MINUTE_NS, 0)], np.int64).T
+        start, stop = max(span[0], int(first.min()) - MINUTE_NS), min(span[1], int(last.max())) + 1
+        while start < stop:
+            length = step
+            while length < stop - start and weight[(first < start + 2 * length) & (last >= start)].sum() <= rows:
+                length *= 2
+            yield start, min(start + length, stop)
+            start += length
 
     def rollups(self, paths: Sequence[str], start: int, end: int) -> Rollups:
         """One row a tag and minute, sorted by both; `tag` counts the `paths`. Minutes that begin in [start, end) ns."""
-        parts = [*self._stored(paths, start, end), *self._fresh(paths)]
-        rows = Rollups.concat(parts)
+        if self._newest is None or self._newest[0] != tuple(paths):
+            self._newest = tuple(paths), merged(Rollups.concat(list(self._fresh(paths))))
+        rows = Rollups.concat([*self._stored(paths, start, end), self._newest[1]])
         first, last = -(-start // MINUTE_NS), -(-end // MINUTE_NS)
         return merged(rows.rows((rows.minute >= first) & (rows.minute < last)))
 

@@ -1,9 +1,11 @@
 """Visitor: the log as another process may look at it: without the lock, and without changing anything."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from edge_agent.journal.chunk import Chunk
+from edge_agent.journal.opening import view_of
 from edge_agent.journal.reader import Reader
 from edge_agent.journal.recovery import find_tail
 from edge_agent.journal.report import Damage
@@ -64,7 +66,5 @@ def _view(path: Path) -> View:
             continue
         if segment is not None and file.stem.isdecimal() and segment.number == int(file.stem):
             found.append(segment)
-    if not found:
-        return View()
-    tail = find_tail(found[-1])
-    return View(tuple(found), tail.sequence, tail.rows, found[0].header.rows, tail.end, tail.last_written, tail.lost)
+    view = view_of(found, find_tail(found[-1]) if found else None)
+    return replace(view, oldest=max(view.oldest, found[0].header.rows)) if found else view

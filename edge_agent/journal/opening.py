@@ -82,7 +82,7 @@ def _load(store: Store, opening: Opening) -> None:
     tail = find_tail(segments[-1], mark) if segments else None
     found = view_of(segments, tail)
     if tail is not None:
-        found = _with_front(found, tail, front)
+        found = with_front(found, tail, front)
     if segments and not store.was_set_aside(segments[0].number - 1):
         found = replace(found, oldest=max(found.oldest, segments[0].header.rows))
     opening.view = _past(found, states, mark)
@@ -119,7 +119,7 @@ def view_of(segments: Sequence[Segment], tail: Tail | None) -> View:
     )
 
 
-def _with_front(view: View, tail: Tail, front: bytes) -> View:
+def with_front(view: View, tail: Tail, front: bytes) -> View:
     """Rows that were accepted and had not come to the segment when the process was killed."""
     digest = tail.segment.header.table
     gathered = list(following(front, digest, view.sequence, view.rows))

@@ -57,6 +57,7 @@ def _raw(visitor: Visitor) -> Facts:
         "bytes": sum(segment.size for segment in view.segments),
         "rows": view.rows,
         "rows_kept": kept,
+        "rows_in_front": view.rows - view.settled_rows,
         "rows_dropped": view.oldest,
         "chunks": sum(map(len, heads)),
         "events": sum(int(column["events"].sum()) for column in heads),

@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_agent.journal.chunk import Chunk
-from edge_agent.journal.opening import view_of
+from edge_agent.journal.front import mark_of, read_front
+from edge_agent.journal.opening import view_of, with_front
 from edge_agent.journal.reader import Reader
 from edge_agent.journal.recovery import find_tail
 from edge_agent.journal.report import Damage
 from edge_agent.journal.segment import SUFFIX, Segment, read_segment, read_table
+from edge_agent.journal.store import Store
 from edge_agent.journal.table import unpack_table
 from edge_agent.journal.view import View
 from edge_agent.model import TagTable
@@ -58,6 +60,7 @@ class Visitor:
 
 
 def _view(path: Path) -> View:
+    front = read_front(Store(path).front)  # before the segments: what has come to one since then is passed over here
     found: list[Segment] = []
     for file in sorted(path.glob(f"*{SUFFIX}")):
         try:
@@ -66,5 +69,8 @@ def _view(path: Path) -> View:
             continue
         if segment is not None and file.stem.isdecimal() and segment.number == int(file.stem):
             found.append(segment)
-    view = view_of(found, find_tail(found[-1]) if found else None)
-    return replace(view, oldest=max(view.oldest, found[0].header.rows)) if found else view
+    if not found:
+        return View()
+    tail = find_tail(found[-1], mark_of(front))
+    view = with_front(view_of(found, tail), tail, front)
+    return replace(view, oldest=max(view.oldest, found[0].header.rows))

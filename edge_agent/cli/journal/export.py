@@ -20,7 +20,6 @@ from edge_agent.cli.journal.target import store_of
 from edge_agent.errors import JournalError, Unsupported, Words
 from edge_agent.journal import disk
 from edge_agent.journal.archive import EVER
-from edge_agent.journal.history import History
 from edge_agent.journal.rollup_reader import RollupReader
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -66,7 +65,7 @@ def _pieces(store: Path, order: Order, now: int) -> tuple[tuple[str, ...], Itera
         return sheet.MINUTES, sheet.minute_pieces(reader, labels, span)
     if order.what == "events":
         return sheet.EVENTS, sheet.event_pieces(reader, labels, span)
-    return sheet.RAW, sheet.raw_pieces(History(store), labels, span)
+    return sheet.RAW, sheet.raw_pieces(store, labels, span)
 
 
 @contextmanager

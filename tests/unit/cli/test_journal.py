@@ -1,4 +1,4 @@
-"""`edge-agent journal`: figures, verdicts, sheets and exit codes, of stores made here; the sheets stand in tests/cases."""
+"""`edge-agent journal`: figures, verdicts, sheets and exit codes of a store; the sheets stand in tests/cases."""
 
 import csv
 import io
@@ -112,6 +112,16 @@ def test_times_and_tags_choose_and_stdout_gets_the_same(store):
     assert rows == len(lines) - 1 > 0
     assert {line[2] for line in lines[1:]} == {PREFIX + "temp_3"}
     assert all("2026-09-21 23:14:21" <= line[0] < "2026-09-21 23:15" for line in lines[1:])
+
+
+def test_rows_that_stand_in_the_front_are_exported_too(tmp_path):
+    journal = open_journal(tmp_path / "journal")
+    journal.append(frame(0, 24))
+    copy = crash(tmp_path / "journal", tmp_path / "copy")
+    journal.close()
+    assert summary(copy)["raw"]["rows_in_front"] == 24
+    assert export(copy, order("raw", tags=["temp_1"]), NOON, io.StringIO()) == 3
+    assert export(copy, order("minutes", tags=["temp_1"]), NOON, io.StringIO()) == 1
 
 
 def test_parquet_holds_the_same(store, tmp_path):

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import detect, encode, journal
+from tests.bench import detect, encode, journal, mqtt
 from tests.bench.record import Record
 from tests.bench.ways import WAYS
 from tests.servers.cache import MissingService
@@ -21,6 +21,7 @@ CASES: dict[str, Callable[[Path], list[Record]]] = {
     "journal": journal.bench,
     "encode": encode.bench,
     "detect": detect.bench,
+    "mqtt_publish": mqtt.mqtt_publish,
     **WAYS,
 }
 LONG: dict[str, Callable[[Path], list[Record]]] = {"journal_day": journal.day}

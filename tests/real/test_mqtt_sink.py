@@ -280,7 +280,7 @@ async def test_nothing_is_lost_over_a_line_that_breaks(tmp_path: Path, mosquitto
     journal = Journal.open(tmp_path / "journal", TABLE, section(), clock)
     with Relay(mosquitto.port) as line:
         settings = section_of(f"mqtt://127.0.0.1:{line.port}", timeout="2s", max_batch_rows=1000)
-        delivery = Delivery(settings, MqttSink(settings, clock), journal.cursor("hub"), news, clock)
+        delivery = Delivery(settings, lambda: MqttSink(settings, clock), journal.cursor("hub"), news, clock)
         stop, cuts = threading.Event(), [0]
 
         def cut() -> None:

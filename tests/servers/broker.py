@@ -31,6 +31,7 @@ class Mosquitto:
         rights: Mapping[str, list[str]] | None = None,
         tls: Path | None = None,
         client_certificates: bool = False,
+        log: str = "all",
         more: tuple[str, ...] = (),
     ) -> None:
         program = cache.program("mosquitto", _HOW)
@@ -44,7 +45,7 @@ class Mosquitto:
             "max_queued_messages 0",
             "persistence false",
             "log_dest stderr",
-            "log_type all",
+            f"log_type {log}",
             f"listener {self.port} 127.0.0.1",
             *more,
         ]

@@ -343,8 +343,8 @@ def _timed_out(operation: str, name: str, seconds: float | None) -> TimedOut:
         name,
         Words(f"브로커가 제때 확인 응답하지 않습니다{shown}", f"the broker did not acknowledge in time{shown}"),
         Words(
-            "네트워크와 브로커의 부하를 확인하고, 느린 회선이면 timeout을 늘리십시오",
-            "look at the network and the broker's load; on a slow line raise timeout",
+            "네트워크, 포트(MQTT 브로커인지), 브로커의 부하를 확인하고, 느린 회선이면 timeout을 늘리십시오",
+            "look at the network, the port (is it MQTT's?) and the broker's load; on a slow line raise timeout",
         ),
     )
 

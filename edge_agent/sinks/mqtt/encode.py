@@ -99,7 +99,7 @@ class JsonFormat:
             numbers = rows[start : start + _SLICE]
             frame = batch.frame.rows(numbers)
             ms, rest = np.divmod(frame.time, NS_PER_MS)
-            columns = (numbers, frame.tag, ms, rest, frame.status, backfilled(frame))
+            columns = (numbers, frame.tag, ms, rest, frame.status, backfilled(batch, frame))
             for row, tag, time, ns, status, late, value in zip(
                 *(column.tolist() for column in columns), value_texts(frame), strict=True
             ):
@@ -113,10 +113,10 @@ class JsonFormat:
         tag, time = frame.tag[rows], frame.time[rows]
         machine = _machine_numbers(tags)[tag]
         order = np.arange(len(rows)) if alone else occurrences(time, tag)
-        late = backfilled(frame)[rows]
+        late = backfilled(batch, frame)[rows]
         for numbers in groups(rows, order, machine, late, time):
             part = frame.rows(numbers)
-            payload = _machine_payload(part, tags)
+            payload = _machine_payload(part, tags, late=bool(backfilled(batch, part)[0]))
             retain = self._section.retain and "backfill" not in payload
             first = int(part.tag[0])
             yield Message(self._topics[first], _bytes(as_json(payload)), numbers.tolist(), retain)
@@ -146,7 +146,7 @@ def _said(status: int, value: str) -> str:
     return f'{shown},"quality":"{quality}","status":{status}'
 
 
-def _machine_payload(part: Frame, tags: TagTable) -> dict[str, Any]:
+def _machine_payload(part: Frame, tags: TagTable, *, late: bool) -> dict[str, Any]:
     """All rows have one machine, one time, and no tag twice."""
     ms, ns = divmod(int(part.time[0]), NS_PER_MS)
     payload: dict[str, Any] = {"timestamp_ms": ms}
@@ -161,7 +161,7 @@ def _machine_payload(part: Frame, tags: TagTable) -> dict[str, Any]:
             payload.setdefault("uncertain", {})[tags[tag].name] = {"uncertain_value": value, "status": status}
         else:
             payload.setdefault("bad", {})[tags[tag].name] = status
-    if backfilled(part)[0]:
+    if late:
         payload["backfill"] = True
     return payload
 

@@ -41,8 +41,10 @@ def _not_a_number(frame: Frame) -> Mask:
     return is_good(frame.status) & np.isin(frame.kind, _FLOATS) & ~finite
 
 
-def backfilled(frame: Frame) -> Mask:
-    """Rows that are older than the live stream."""
+def backfilled(batch: Batch, frame: Frame) -> Mask:
+    """Which of these rows of the batch are older than the live stream."""
+    if batch.backfill:
+        return np.ones(len(frame), np.bool_)
     return cast(Mask, np.not_equal(frame.flags & np.uint16(Flag.BACKFILL), 0))
 
 

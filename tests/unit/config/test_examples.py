@@ -12,6 +12,7 @@ from edge_agent.registry import Sections
 from edge_agent.shipped import shipped
 
 CONFIGS = shipped("configs")
+OTHERS = ["mqtt"]
 PROCESSES = ["casting", "forming", "heat_treatment", "mould", "surface", "welding"]
 
 
@@ -20,9 +21,15 @@ def example(process: str) -> Loaded:
 
 
 def test_one_for_each_base_process() -> None:
-    assert sorted(path.stem for path in CONFIGS.glob("*.yaml")) == PROCESSES
+    assert sorted(path.stem for path in CONFIGS.glob("*.yaml")) == sorted([*PROCESSES, *OTHERS])
     readme = (CONFIGS / "README.md").read_text("utf-8")
-    assert all(f"({process}.yaml)" in readme for process in PROCESSES)
+    assert all(f"({process}.yaml)" in readme for process in [*PROCESSES, *OTHERS])
+
+
+def test_the_mqtt_example_has_neither_faults_nor_warnings_and_both_formats() -> None:
+    loaded = example("mqtt")
+    assert loaded.warnings == ()
+    assert [sink.model_dump()["format"] for sink in loaded.config.sinks] == ["json", "sparkplug"]
 
 
 @pytest.mark.parametrize("process", PROCESSES)

@@ -155,7 +155,7 @@ class SparkplugFormat:
         frame = batch.frame.rows(chosen)
         metrics = numbers[frame.tag]
         wrong = self._catalogue.wrong_types(metrics, frame.kind, known=True)
-        late = backfilled(frame)
+        late = backfilled(batch, frame)
         encoded = self._encoded(frame, metrics, late, everything=bool(wrong.any()))
         device = self._catalogue.device[metrics]
         order = np.arange(len(chosen)) if rows is not None else occurrences(metrics)

@@ -9,6 +9,7 @@ class Record:
     """None where a field has no meaning for the case. `ratio_to_library`: our CPU seconds per value over the library's.
 
     `lost` counts values that were published inside the measured window and did not arrive.
+    Bytes on the wire are those of the requests; bytes on disk are what the process had the kernel write.
     """
 
     name: str
@@ -20,6 +21,8 @@ class Record:
     lost: int | None = None
     ratio_to_library: float | None = None
     bytes_per_value: float | None = None
+    wire_bytes_per_value: float | None = None
+    disk_bytes_per_value: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Rounded to what the measurement can carry."""

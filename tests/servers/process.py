@@ -221,6 +221,11 @@ class ServerProcess:
         """Resident memory of a running process."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def written_bytes(self) -> int:
+        """Bytes that a running process had the kernel write to block devices (dirtied pages count once)."""
+        lines = Path(f"/proc/{self.pid}/io").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
+
     def tail(self, characters: int = 2000) -> str:
         """The end of what it printed, for messages."""
         texts = [path.read_text(errors="replace") for path in (self.out, self.err) if path.exists()]

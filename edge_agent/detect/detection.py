@@ -85,11 +85,12 @@ class Detection:
         """Looks for tags that have gone silent, and lets delays run out; to be called about once a second."""
         now = self._clock.monotonic()
         elapsed = self._now() - self._seen
-        silent = elapsed * 1e-9 > at.stale_limit(self._state, self._parameters)
-        silent &= ~self._stale & (self._state[:, at.I_MASK] & at.QUALITY_BITS == 0) & ~self._rests()
-        wall = self._clock.wall()
-        for tag in np.flatnonzero(silent):
-            self._gone(int(tag), wall - int(elapsed[tag]), now)
+        if (elapsed * 1e-9 > at.STALE_LEAST).any():  # else all spoke a moment ago, and no state need be looked at
+            silent = elapsed * 1e-9 > at.stale_limit(self._state, self._parameters)
+            silent &= ~self._stale & (self._state[:, at.I_MASK] & at.QUALITY_BITS == 0) & ~self._rests()
+            wall = self._clock.wall()
+            for tag in np.flatnonzero(silent):
+                self._gone(int(tag), wall - int(elapsed[tag]), now)
         return self._ended(now, tick=True)
 
     def save(self) -> None:
@@ -137,7 +138,8 @@ class Detection:
 
     def _arrived(self, frame: Frame, now: float) -> None:
         """Notes which tags gave a sign of life; those that were stale no longer are."""
-        alive = frame.tag[fresh(frame)]
+        shown = fresh(frame)
+        alive = frame.tag if shown.all() else frame.tag[shown]
         if self._stale.any():
             for tag in np.unique(alive[self._stale[alive]]).tolist():
                 self._stale[tag] = False

@@ -71,6 +71,7 @@ from edge_agent.model import (
     overflowed,
     places,
 )
+from edge_agent.model.frame import Int32
 from edge_agent.network import socket_error, unanswered
 
 PLAUSIBLE_NS: Final = 10 * 60 * 1_000_000_000
@@ -88,8 +89,12 @@ class Outlet(Protocol):
         """The other side gave a sign of life that carries no value (keep-alive, probe read)."""
         ...
 
-    def lost(self, reason: str, count: int) -> None:
-        """Counts values that the source or the protocol lost before they became rows (`overflow` …); for the ledger."""
+    def lost(self, reason: str, count: int, tags: Sequence[int] | Int32 = ()) -> None:
+        """Counts values that the source or the protocol lost before they became rows (`overflow` …); for the ledger.
+
+        `tags`: numbers of tags of the machine or machines that they were of, where they are known: the count is shared
+        out among them evenly.
+        """
         ...
 
 

@@ -114,6 +114,7 @@ class Agent:
                 for delivery in self.deliveries:
                     closing.start_soon(delivery.close)
             await self.store.sync()
+            await self.store.count_losses(last=True)
             await self._store_last_events()
             await self.store.close()
             background.cancel_scope.cancel()
@@ -167,7 +168,7 @@ class Agent:
     @property
     def on_the_way(self) -> int:
         """Values collected in this run that the journal has not accepted yet."""
-        return self.inbox.values + self.store.door.pending
+        return self.inbox.values + self.inbox.losing + self.store.door.pending
 
     @property
     def door_balanced(self) -> bool:
@@ -177,10 +178,14 @@ class Agent:
         opened only later in this run and so found rows of earlier ones.
         """
         door = self.store.door
-        if self.inbox.collected != self.inbox.values + door.all:
+        if self.inbox.collected != self.inbox.values + self.inbox.losing + door.all:
             return False
         taken = self.journal.view.collected - self._collected_before
-        return door.pending > 0 or self.journal.report is not self._opened or taken == door.accepted + door.given_up
+        return (
+            door.pending + self.inbox.losing > 0
+            or self.journal.report is not self._opened
+            or taken == door.accepted + door.given_up
+        )
 
     def _progressing(self) -> bool:
         return self.clock.monotonic() - self.store.progress < STALLED_S

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import anyio
 
 from edge_agent.model import Event, Frame
+from edge_agent.model.frame import Int32
 
 
 class Inbox:
@@ -26,6 +27,21 @@ class Inbox:
         self.collected = 0
         """Values ever put: the door at which the ledger begins to count."""
         self.closed = False
+        self._lost: list[tuple[str, int, Sequence[int] | Int32]] = []
+        self.losing = 0
+        """Values lost before they became rows, and not yet counted in the journal."""
+
+    def lose(self, reason: str, count: int, tags: Sequence[int] | Int32 = ()) -> None:
+        """Counts values that came to the door and never became rows; `tags` as in `api.Outlet.lost`."""
+        if count > 0:
+            self._lost.append((reason, count, tags))
+            self.losing += count
+            self.collected += count
+
+    def take_losses(self) -> list[tuple[str, int, Sequence[int] | Int32]]:
+        """All losses since the last call, which is to come often."""
+        lost, self._lost, self.losing = self._lost, [], 0
+        return lost
 
     async def put(self, frame: Frame) -> None:
         """Queues a frame; waits while it does not fit."""

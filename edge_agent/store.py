@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,6 +15,7 @@ from edge_agent.errors import JournalError
 from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
 from edge_agent.live import Live
+from edge_agent.loss import COUNT_S, Loss, Losses
 from edge_agent.model import Event, Frame
 from edge_agent.score import Scoring
 
@@ -38,7 +40,7 @@ class Door:
     """Collected, and not yet accepted by the journal."""
     accepted: int = 0
     given_up: int = 0
-    """Counted in the journal's ledger as `journal_unavailable`."""
+    """Counted in the journal's ledger as lost at the door."""
 
     @property
     def all(self) -> int:
@@ -88,6 +90,8 @@ class Store:
         self._writer = anyio.CapacityLimiter(1)
         self._syncer = anyio.CapacityLimiter(1)
         self._pressed = News()
+        self._losses = Losses(live.tags, live.tags[0].machine.site if len(live.tags) else "", clock)
+        self._counted = -COUNT_S
         self.door = Door()
         self.progress = clock.monotonic()
         """Monotonic time of the stage's last turn: what the watchdog looks at."""
@@ -103,6 +107,19 @@ class Store:
                     self._scoring.offer(frame)
             self._live.note(events)
             await self.accept(Frame.concat(frames), events)
+            if self.progress - self._counted >= COUNT_S:
+                await self.count_losses()
+
+    async def count_losses(self, *, last: bool = False) -> None:
+        """What links lost before it became rows is counted in the journal, and told to the hub once in a while."""
+        self._counted = self._clock.monotonic()
+        if lost := self._inbox.take_losses():
+            await anyio.to_thread.run_sync(self._lose, lost, limiter=self._writer)
+        self._inbox.put_events(self._losses.events(all_=last))
+
+    def _lose(self, lost: Sequence[Loss]) -> None:
+        count = self._losses.count(lost, self._journal)
+        self.door = replace(self.door, given_up=self.door.given_up + count)
 
     async def accept(self, frame: Frame, events: list[Event]) -> None:
         """Gives rows and events to the journal, behind those that wait."""
@@ -151,13 +168,14 @@ class Store:
         """The oldest go until at most `limit` values wait."""
         while self.door.pending > limit:
             frame, _ = self._pending.popleft()
-            door, count = self.door, len(frame)
-            self._journal.lose("journal_unavailable", count)
+            count = self._losses.count([("journal_unavailable", len(frame), frame.tag)], self._journal)
+            door = self.door
             self.door = replace(door, pending=door.pending - count, given_up=door.given_up + count)
 
     async def close(self) -> None:
         """At stop: what the journal would not take until now is given up, and counted."""
         await anyio.to_thread.run_sync(self._give_up, 0, limiter=self._writer)
+        await self.count_losses()
 
     async def sync_often(self, interval: float) -> None:
         """Makes what was accepted durable every `interval` seconds, or sooner where there is much, or an event."""

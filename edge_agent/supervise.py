@@ -10,7 +10,7 @@ neighbours. What the supervisor promises:
   fresh at the hub.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +21,7 @@ from edge_agent.api import Connector, EdgeAgentError, Flag, Frame, Overloaded, R
 from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock
 from edge_agent.inbox import Inbox
+from edge_agent.model.frame import Int32
 
 _log = structlog.get_logger("link")
 
@@ -46,8 +47,9 @@ class LinkHealth:
 class LinkOutlet:
     """The outlet of one run of one link: passes frames on and notes the signs of life."""
 
-    def __init__(self, health: LinkHealth, inbox: Inbox, clock: Clock) -> None:
-        self._health, self._inbox, self._clock = health, inbox, clock
+    def __init__(self, health: LinkHealth, inbox: Inbox, clock: Clock, numbers: Sequence[int] = ()) -> None:
+        """`numbers`: the link's tags."""
+        self._health, self._inbox, self._clock, self._numbers = health, inbox, clock, numbers
         self.last = clock.monotonic()
         self.began = self.last
         self.waits = False
@@ -69,9 +71,10 @@ class LinkOutlet:
             _enter(self._health, "up", self.last)
             self._health.error = None
 
-    def lost(self, reason: str, count: int) -> None:
+    def lost(self, reason: str, count: int, tags: Sequence[int] | Int32 = ()) -> None:
         """See `api.Outlet`."""
         self._health.lost[reason] = self._health.lost.get(reason, 0) + count
+        self._inbox.lose(reason, count, tags if len(tags) else self._numbers)
 
 
 class LinkSupervisor:
@@ -91,7 +94,7 @@ class LinkSupervisor:
     async def run(self) -> None:
         """Never returns of itself."""
         while True:
-            outlet = LinkOutlet(self.health, self._inbox, self._clock)
+            outlet = LinkOutlet(self.health, self._inbox, self._clock, self._numbers)
             _enter(self.health, "connecting", outlet.began)
             error = await self._once(outlet)
             await self._went_down(error)

@@ -150,7 +150,7 @@ class Poller:
         if (over := int((now - due) // interval)) > 0:
             due += over * interval
             self.skipped += over
-            outlet.lost("poll_skipped", over * len(self._points))
+            outlet.lost("poll_skipped", over * len(self._points), [point.number for point in self._points])
         return due
 
     async def _learn(self, reader: Reader, outlet: Outlet, illegal: Sequence[int]) -> bool:

@@ -153,9 +153,9 @@ class Subscription:
             self._slow_rows += len(rows.handle)
         for scan in rows.scans():
             frame = self._maker.make(scan, raw, received)
-            over = int(overflowed(frame.status).sum())
-            if over:
-                self._outlet.lost("overflow", over)
+            over = overflowed(frame.status)
+            if over.any():
+                self._outlet.lost("overflow", int(over.sum()), frame.tag[over])
             if len(frame):
                 await self._outlet.put(frame)
 

@@ -40,6 +40,8 @@ class Kept:
     """Tag and millisecond of every good number: what the hub's database must hold, once each."""
     times: tuple[int, int] = (0, 0)
     """The first and the last time, ns."""
+    lost: int = 0
+    """Values that the ledger says were lost before they became rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def read_journal(config: Path, clock: Clock) -> Kept:
     finally:
         journal.close()
     spread = (min(times), max(times)) if times else (0, 0)
-    return Kept(rows, ledger.balanced and ledger.delivered == rows, values, frozenset(points), spread)
+    lost = sum(ledger.dropped.values())
+    return Kept(rows, ledger.balanced and ledger.delivered == rows, values, frozenset(points), spread, lost)
 
 
 def _points(frame: Frame, tags: TagTable) -> set[tuple[str, int]]:

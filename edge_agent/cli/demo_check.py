@@ -193,7 +193,7 @@ def _reread(ledger: list[LedgerLine], kept: Kept) -> Verdict:
     said = {line.collected for line in ledger}
     return Verdict(
         ("저널을 다시 읽음", "journal read again"),
-        kept.balanced and said == {kept.rows},
+        kept.balanced and said == {kept.rows + kept.lost},
         (f"{kept.rows:,}건", f"{kept.rows:,} values"),
     )
 

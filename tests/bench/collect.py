@@ -8,6 +8,7 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,7 +74,7 @@ class FrameMeter(Meter):
 
     def alive(self) -> None: ...
 
-    def lost_values(self, reason: str, count: int) -> None:
+    def lost_values(self, reason: str, count: int, tags: Sequence[int] = ()) -> None:
         if self.began:
             self.lost += count
 

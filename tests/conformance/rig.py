@@ -168,7 +168,7 @@ class Collector:
     def alive(self) -> None:
         self.signs += 1
 
-    def lost(self, reason: str, count: int) -> None:
+    def lost(self, reason: str, count: int, tags: Sequence[int] = ()) -> None:
         self.losses[reason] += count
 
     def shut(self) -> None:

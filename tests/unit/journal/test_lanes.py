@@ -65,7 +65,7 @@ class Life(RuleBasedStateMachine):
             self.clock.tick(1)
 
     @rule(
-        reason=st.sampled_from(["overflow", "poll_skipped"]),
+        reason=st.sampled_from(["overflow", "late"]),
         count=st.integers(1, 9),
         machine=st.sampled_from(["", *PATHS]),
     )

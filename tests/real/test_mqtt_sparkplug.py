@@ -136,6 +136,16 @@ async def test_killed_and_restarted_broker_and_new_sessions(mosquitto: Mosquitto
         assert host.violations == first.violations == []
 
 
+async def test_gone_without_a_word_the_death_belongs_to_the_birth(host: Host, sink: MqttSink) -> None:
+    await sink.write(scan(10))
+    sink._broker.cut()
+    host.until("the death", lambda: host.nodes["gateway1"].deaths == [0])
+    assert not host.nodes["gateway1"].online
+    await sink.write(scan(10))
+    host.until("the second birth", lambda: host.nodes["gateway1"].bd_seqs == [0, 1])
+    host.until("data", lambda: len(host.values("press1", "force_1")) == 4)
+
+
 async def test_a_new_table_is_born_before_its_rows(host: Host, sink: MqttSink) -> None:
     await sink.write(scan(10))
     saw = Tag("current", Machine("siheung", "line1", "saw1", "saw"), "plc")

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
+import yaml
+
 from edge_agent.config.loader import Loaded, load
+from edge_agent.errors import EdgeAgentError, Words
 from edge_agent.hub import grafana, influxdb
 from edge_agent.hub.catalogue import Catalogue, catalogue_of
 from edge_agent.hub.pages import pages
@@ -25,20 +28,16 @@ def write_template(
     files |= {f"grafana/{page.key}.json": grafana.as_json(grafana.dashboard(page, language)) for page in shown}
     files["grafana/datasource.yaml"] = grafana.data_source(bucket)
     for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        _write(folder / name, text)
     out.write("\n".join(_summary(found, folder, len(files), language)) + "\n")
     return 0
 
 
 def apply(folder: Path, url: str, org: str, ca_file: Path | None, language: str, out: TextIO) -> int:
     """Applies the template in `folder` to an InfluxDB 2 and maps the bucket for InfluxQL. Raises a sink's errors."""
-    import yaml
-
     from edge_agent.sinks.influxdb.hub import Hub, apply_template, ensure_mapping
 
-    documents = list(yaml.safe_load_all((folder / TEMPLATE).read_text("utf-8")))
+    documents = _documents(folder / TEMPLATE)
     bucket = next(one["spec"]["name"] for one in documents if one["kind"] == "Bucket")
     hub = Hub(url, os.environ.get("INFLUX_TOKEN", ""), org, bucket, ca_file, timeout=120.0)
     apply_template(hub, documents)
@@ -48,6 +47,33 @@ def apply(folder: Path, url: str, org: str, ca_file: Path | None, language: str,
     )
     out.write(said + "\n")
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise _of_file("write", path, error) from error
+
+
+def _documents(path: Path) -> list[influxdb.Document]:
+    try:
+        return list(yaml.safe_load_all(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise _of_file("read", path, error) from error
+
+
+def _of_file(operation: str, path: Path, error: Exception) -> EdgeAgentError:
+    return EdgeAgentError(
+        operation,
+        str(path),
+        Words(f"파일을 다룰 수 없습니다 ({error})", f"the file cannot be used ({error})"),
+        Words(
+            "경로와 권한을 확인하십시오. 파일은 edge-agent hub template 이 만듭니다",
+            "check path and rights; `edge-agent hub template` makes the files",
+        ),
+    )
 
 
 def _loaded(configs: Sequence[Path]) -> list[Loaded]:

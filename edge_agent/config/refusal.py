@@ -152,7 +152,8 @@ class Refusals:
             words, listed = headers_for(allowed)
             allowed, kind = allowed | words, "table.unknown"
         if Secret in sections:
-            place = Place(place.file, place.line, place.column, place.excerpt.partition(":")[0] + ": ****")
+            quoted = place.excerpt.partition(":")[0] + ": ****"
+            place = Place(place.file, place.line, place.column, quoted if place.column <= len(quoted) else "")
         hint = self._upwards(key, inner, allowed)
         present = found.node.data if isinstance(found.node.data, dict) else {}
         return fault(kind, place, key=key, advice=hint or advice.instead(key, allowed - set(present), listed))

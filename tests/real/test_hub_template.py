@@ -21,7 +21,8 @@ from edge_agent.model import EventClass, EventState, Label, Severity
 from edge_agent.registry import Sections
 from edge_agent.shipped import shipped
 from edge_agent.sinks.influxdb.client import InfluxDbSink
-from tests.servers.databases import InfluxDB
+from edge_agent.sinks.influxdb.config import HubSection, InfluxDb1Section
+from tests.servers.databases import InfluxDB, InfluxDB1
 from tests.unit.sinks.influxdb.rows import frame_of, section_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -79,16 +80,27 @@ async def test_the_template_and_every_query_of_both(influxdb, tmp_path, monkeypa
     assert write_template(files if names != ALL else [], folder, BUCKET, 30, "ko", io.StringIO()) == 0
     for _ in range(2):
         assert apply(folder, influxdb.url, influxdb.org, None, "ko", io.StringIO()) == 0
-    await write_data(influxdb, sites, tmp_path)
-    bucket_is_as_described(influxdb)
-    flux_of_every_dashboard_answers(influxdb, sites)
-    influxql_of_every_dashboard_answers(influxdb, folder, sites)
-
-
-async def write_data(influxdb: InfluxDB, sites: list[TagTable], tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(influxdb.token)
     section = section_of(influxdb.url, token, org=influxdb.org, bucket=BUCKET, encoder="python")
+    await write_data(section, sites)
+    bucket_is_as_described(influxdb)
+    flux_of_every_dashboard_answers(influxdb, sites)
+    influxdb.bucket = BUCKET
+    influxql_of_every_dashboard_answers(influxdb, folder, sites)
+
+
+async def test_grafana_reads_influxdb_1_by_the_same_queries(influxdb1: InfluxDB1, tmp_path: Path) -> None:
+    files = [shipped("configs") / f"{name}.yaml" for name in SOME]
+    write_template(files, tmp_path / "hub", influxdb1.bucket, 30, "en", io.StringIO())
+    (tmp_path / "password").write_text(influxdb1.password)
+    user = {"name": influxdb1.user, "password": {"file": str(tmp_path / "password")}}
+    facts = {"name": "hub", "sink": "influxdb1", "url": influxdb1.url, "database": influxdb1.bucket, "user": user}
+    await write_data(InfluxDb1Section.model_validate(facts | {"encoder": "python"}), tables(files))
+    influxql_of_every_dashboard_answers(influxdb1, tmp_path / "hub", tables(files))
+
+
+async def write_data(section: HubSection, sites: list[TagTable]) -> None:
     for tags in sites:
         sink = InfluxDbSink(section, SystemClock())
         answer = await sink.write(batch_for(tags, SystemClock().wall() // MS * MS))
@@ -171,8 +183,7 @@ def rows(influxdb: InfluxDB, question: str, chosen: dict[str, str]) -> list[dict
 # Grafana.
 
 
-def influxql_of_every_dashboard_answers(influxdb: InfluxDB, folder: Path, tables: list[TagTable]) -> None:
-    influxdb.bucket = BUCKET
+def influxql_of_every_dashboard_answers(influxdb: InfluxDB | InfluxDB1, folder: Path, tables: list[TagTable]) -> None:
     sites = sorted({tag.machine.site for tags in tables for tag in tags})
     asked_for = 0
     for file in sorted((folder / "grafana").glob("*.json")):

@@ -11,6 +11,7 @@ import pytest
 from edge_agent.api import Batch, Frame, Kind, NotConnected, Refused, Status, SystemClock
 from edge_agent.model import EventState
 from edge_agent.sinks.influxdb.client import InfluxDbSink
+from edge_agent.sinks.influxdb.config import InfluxDb1Section
 from edge_agent.sinks.influxdb.hub import Hub, count_values, ensure_bucket
 from tests.servers.databases import Database, InfluxDB, VictoriaMetrics
 from tests.unit.sinks.influxdb.rows import MS, T0, batch_of, event_of, scan, section_of, tag_table
@@ -185,3 +186,14 @@ async def test_victoria_metrics_holds_the_same_once(victoria: VictoriaMetrics, t
         "machine": "furnace1",
     }
     assert not math.isnan(series["values"][0])
+
+
+async def test_victoria_metrics_through_version_1_too_and_texts_become_0(victoria: VictoriaMetrics, tmp_path):
+    facts = {"name": "hub", "sink": "influxdb1", "url": victoria.url, "database": "any", "encoder": "python"}
+    sink = InfluxDbSink(InfluxDb1Section.model_validate(facts), SystemClock())
+    batch = dataclasses.replace(batch_of((0, 0, 1.5), (1, 0, "가동")), events=(event_of(),))
+    assert (await sink.write(batch)).refused == []
+    await sink.close()
+    assert victoria.count("furnace") == 1
+    (text,) = victoria.series('{__name__="event_text"}')
+    assert text["values"] == [0]

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edge_agent.api import Role, Tag, TagTable
-from edge_agent.cli.hub import write_template
+from edge_agent.api import EdgeAgentError, Role, Tag, TagTable
+from edge_agent.cli.hub import apply, write_template
 from edge_agent.hub.catalogue import Conflict, catalogue_of
 from edge_agent.hub.pages import MOST_FIELDS, pages
 from edge_agent.model import Machine
-from edge_agent.shipped import shipped
 
 CASE = Path(__file__).parents[2] / "cases" / "hub_template"
 KINDS = {"Bucket", "Variable", "Dashboard"}
@@ -59,12 +58,18 @@ def test_every_class_of_the_six_examples_has_its_dashboards_in_both(tmp_path: Pa
     label = "1존 현재온도" if language == "ko" else "zone 1 temperature"
     assert label in files["influxdb-template.yaml"]
     assert label in files["grafana/heat_treatment.json"]
-    for config in shipped("configs").glob("*.yaml"):
-        assert config.stem not in ("", "hub")
     for board in grafana.values():
         spots = [tuple(panel["gridPos"].values()) for panel in board["panels"]]
         assert len(spots) == len(set(spots))
         assert all(x + w <= 24 for x, _, w, _ in spots)
+
+
+def test_a_place_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(EdgeAgentError, match="cannot be used"):
+        written(tmp_path / "file" / "below", CASE / "config.yaml")
+    with pytest.raises(EdgeAgentError, match="hub template"):
+        apply(tmp_path, "http://127.0.0.1:1", "org", None, "ko", io.StringIO())
 
 
 def tag(name: str, unit: str = "", **more: object) -> Tag:

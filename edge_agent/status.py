@@ -171,6 +171,7 @@ def _journal(agent: "Agent") -> dict[str, Any]:
         "durable": journal.durable_rows,
         "lost": dict(view.lost),
         "writable": journal.writable,
+        "cramped": journal.cramped,
         "error": _words(journal.error),
         "rollups": agent.rollups.snapshot() | {"error": _words(agent.rollups.error)},
     }

@@ -36,14 +36,18 @@ class MachineSection(Section):
 
 
 class JournalSection(Section):
-    """The durable log. Over `max_bytes` the oldest segment goes first, counted where it was not delivered."""
+    """The durable log. Over a bound the oldest segment goes first, counted where it was not delivered."""
 
     path: StatePath = Field(default="journal")  # type: ignore[assignment]  # validate_default makes it a Path
     max_bytes: Size = Field(default="2GiB")  # type: ignore[assignment]  # validate_default makes it a number
     segment_bytes: Size = Field(default="8MiB")  # type: ignore[assignment]  # the same
+    max_age: Annotated[Duration, Field(ge=3600)] = Field(default="365d")  # type: ignore[assignment]  # the same
+    """Segments that ended longer ago than this go."""
+    min_free: Size | None = None
+    """So much of the file system stays free, whoever fills it. Default: 500 MB, or 5 % where that is more."""
     long_bytes: Size = Field(default="4GiB")  # type: ignore[assignment]  # the same
     """Bound of the long store: one-minute rollups and events, which raw segments never push out."""
-    sync_interval: Duration = Field(default="5s")  # type: ignore[assignment]  # the same
+    sync_interval: Annotated[Duration, Field(ge=0.1, le=3600)] = Field(default="5s")  # type: ignore[assignment]  # the same
     """At most this much is accepted but not yet durable when the power goes; less where much comes, and for events."""
 
 

@@ -90,6 +90,12 @@ def make_directory(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True, mode=0o750)
 
 
+def room(path: Path) -> tuple[int, int]:
+    """Bytes that may still be taken on the file system of `path`, and all it has."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+
+
 def lock(path: Path) -> int:
     """The file's descriptor with an exclusive lock; BlockingIOError where another holds it."""
     fd = open_for_writing(path)

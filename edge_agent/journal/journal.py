@@ -13,11 +13,12 @@ from edge_agent.clock import Clock
 from edge_agent.config.agent import JournalSection
 from edge_agent.errors import JournalError
 from edge_agent.journal import disk
+from edge_agent.journal.bounds import Bounds
 from edge_agent.journal.chunk import Chunk
 from edge_agent.journal.cursor import Cursor
 from edge_agent.journal.entry import Entry, event_entries, mark_entry
 from edge_agent.journal.ledger import Ledger
-from edge_agent.journal.notice import backfill_event, damage_event, retention_event, trouble_event
+from edge_agent.journal.notice import backfill_event, cramped_event, damage_event, retention_event, trouble_event
 from edge_agent.journal.opening import Opening, open_store
 from edge_agent.journal.place import Range
 from edge_agent.journal.report import Damage, OpenReport
@@ -44,7 +45,7 @@ class Journal:
         self.report = OpenReport()
         self._store = Store(path)
         self._tags, self._clock = tags, clock
-        self._writer = Writer(self._store, tags, (section.segment_bytes, section.max_bytes), clock)
+        self._writer = Writer(self._store, tags, Bounds.of(section), clock)
         self._writer.removing = self._tell_retention
         self._writer.passed = self._passed
         self._tables: dict[str, TagTable | None] = {self._writer.table: tags}
@@ -55,7 +56,7 @@ class Journal:
         self._writing = threading.RLock()
         self._syncing = threading.Lock()
         """Taken before `_writing`, never after."""
-        self._hurried = False
+        self._hurried = self._told_cramped = False
         self._naming = threading.Lock()
         self._lock_fd: int | None = None
         self._error: JournalError | None = None
@@ -99,6 +100,11 @@ class Journal:
         return self._writer.durable
 
     @property
+    def cramped(self) -> bool:
+        """Less is free on the file system than `min_free` wants, and dropping segments could not help."""
+        return self._writer.cramped
+
+    @property
     def unsynced_bytes(self) -> int:
         """Bytes of the log, of rows and all else accepted, that would not survive a power cut."""
         return self._writer.unsynced_bytes
@@ -128,6 +134,7 @@ class Journal:
             self._writer.resume(opening.tail)
             self._write([mark_entry({"started": self._clock.wall()})])
             self._writer.sync()
+            self._tell_room()
             self._sync_cursors()
         except OSError as error:
             self._error = disk.refused("open journal", self._store.path, error)
@@ -193,6 +200,7 @@ class Journal:
         with self._syncing:
             with self._writing:
                 ticket = self._begin_sync()
+                self._tell_room()
             if ticket is not None:
                 self._sync_ticket(ticket)
             else:
@@ -208,6 +216,11 @@ class Journal:
         except OSError as error:
             self._error = disk.refused("write journal", self._store.path, error)
             raise self._error from error
+
+    def _tell_room(self) -> None:
+        if self._writer.cramped != self._told_cramped:
+            self._told_cramped = self._writer.cramped
+            self._notices.append(cramped_event(self._site, self._clock.wall(), over=not self._told_cramped))
 
     def _sync_ticket(self, ticket: Ticket) -> None:
         try:
@@ -325,10 +338,12 @@ class Journal:
         reached = [cursor.state.passed for cursor in tuple(self._cursors.values())]
         return min(reached, default=self.view.sequence)
 
-    def _tell_retention(self, segment: Segment, following: Segment) -> None:
+    def _tell_retention(self, segment: Segment, following: Segment, reason: str) -> None:
         until = following.header
         for cursor in tuple(self._cursors.values()):
             rows = cursor.state.owes(segment.header.rows, until.rows)
             if rows > 0:
-                event = retention_event(self._site, cursor.name, segment, until.created, rows, self._clock.wall())
+                event = retention_event(
+                    self._site, cursor.name, segment, until.created, rows, self._clock.wall(), reason
+                )
                 self._notices.append(event)

@@ -5,6 +5,7 @@ instead of rows. Retention of raw segments never touches it; over `long_bytes` i
 """
 
 import contextlib
+import math
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -72,7 +73,8 @@ class Long(Journal):
 
     def __init__(self, path: Path, tags: TagTable, section: JournalSection, clock: Clock) -> None:
         """Nothing is touched yet."""
-        super().__init__(path, tags, section.model_copy(update={"max_bytes": section.long_bytes}), clock)
+        kept = {"max_bytes": section.long_bytes, "max_age": math.inf, "min_free": 0}
+        super().__init__(path, tags, section.model_copy(update=kept), clock)
 
     def position(self) -> Position:
         """Of the newest ROLLUP chunk. Raises OSError."""
@@ -82,7 +84,8 @@ class Long(Journal):
         """No cursor reads here: on a full disk the raw log makes room, not this."""
         return 0
 
-    def _tell_retention(self, segment: Segment, following: Segment) -> None:
+    def _tell_retention(self, segment: Segment, following: Segment, reason: str) -> None:
+        del reason  # there is one only
         rows = following.header.rows - segment.header.rows
         self._notices.append(long_event(self._site, segment, following.header.created, rows, self._clock.wall()))
 

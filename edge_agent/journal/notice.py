@@ -1,21 +1,34 @@
 """What the journal has to say to people, as events of class AGENT: gaps, damage, files it can't write."""
 
+from typing import Final
+
+from edge_agent.errors import Words
 from edge_agent.journal.place import Range
 from edge_agent.journal.report import Damage
 from edge_agent.journal.segment import Segment
 from edge_agent.model import Event, EventClass, EventState, Label, Severity
 
+_REASONS: Final = {
+    "retention": Words("저널이 가득 차", "the journal was full"),
+    "age": Words("보관 기간이 지나", "the journal's max_age was over"),
+    "free_space": Words("디스크 여유 공간이 모자라", "the disk was getting full"),
+}
+"""Why a segment goes: over `max_bytes`, over `max_age`, under `min_free`."""
 
-def retention_event(site: str, cursor: str, segment: Segment, until: int, rows: int, now: int) -> Event:
+
+def retention_event(
+    site: str, cursor: str, segment: Segment, until: int, rows: int, now: int, reason: str = "retention"
+) -> Event:
     """A gap record: rows that went before this cursor's sink had them. `until`: when the next segment was made."""
+    why = _REASONS[reason]
     return _event(
         f"journal-retention-{cursor}-{segment.number}",
         site,
         Severity.WARNING,
         (segment.header.created, max(until, segment.header.created)),
         Label(
-            f"저널이 가득 차 {cursor}(으)로 보내지 못한 값 {rows}개를 지웠습니다",
-            f"the journal was full: {rows} values not yet sent to {cursor} were dropped",
+            f"{why.ko} {cursor}(으)로 보내지 못한 값 {rows}개를 지웠습니다",
+            f"{why.en}: {rows} values not yet sent to {cursor} were dropped",
         ),
         {"rows": float(rows), "segment": float(segment.number), "at": float(now)},
     )
@@ -33,6 +46,23 @@ def long_event(site: str, segment: Segment, until: int, rows: int, now: int) -> 
             f"the long store was full: its oldest {rows} one-minute rollups were dropped (journal.long_bytes)",
         ),
         {"rows": float(rows), "segment": float(segment.number), "at": float(now)},
+    )
+
+
+def cramped_event(site: str, now: int, *, over: bool) -> Event:
+    """The disk has less room than should stay free, and the journal can't help that; or it is over."""
+    return _event(
+        f"journal-room-{now}",
+        site,
+        Severity.NOTICE if over else Severity.WARNING,
+        (now, now),
+        Label("디스크 여유 공간이 다시 충분합니다", "the disk has enough free space again")
+        if over
+        else Label(
+            "디스크 여유 공간이 journal.min_free보다 적습니다. 저널은 남은 공간 안에서 계속합니다",
+            "less is free on the disk than journal.min_free; the journal goes on within what there is",
+        ),
+        {},
     )
 
 

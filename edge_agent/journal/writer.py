@@ -8,6 +8,7 @@ from typing import Final
 
 from edge_agent.clock import Clock
 from edge_agent.journal import disk
+from edge_agent.journal.bounds import Bounds
 from edge_agent.journal.chunk import Chunk
 from edge_agent.journal.entry import Entry, bytes_of, frame_entries, loss_entry, numbered
 from edge_agent.journal.front import Front, Gathered, Mark, gathered_chunk
@@ -24,10 +25,7 @@ TARGET_ROWS: Final = 2000
 """Rows of a chunk: frames of fewer wait in the front for others."""
 STRAIGHT_ROWS: Final = 1000
 """A frame of so many rows is a chunk of its own, with what waits."""
-_LEAST_SEGMENT: Final = 4096
 _LEAST_KEPT: Final = 2
-_SHARES: Final = 4
-"""A segment is at most this part of all, or dropping one would drop too much."""
 _NOTHING: Final = Frame.empty()
 
 
@@ -45,21 +43,21 @@ class Ticket:
 class Writer:
     """For one thread at a time; others read `view` and `recent`. All methods raise OSError where the disk refuses."""
 
-    def __init__(self, store: Store, tags: TagTable, limits: tuple[int, int], clock: Clock) -> None:
-        """`limits`: bytes of a segment, bytes of all."""
+    def __init__(self, store: Store, tags: TagTable, bounds: Bounds, clock: Clock) -> None:
         self.view = View()
         self.recent = Recent()
         self.durable = 0
         """Rows that survive a power cut."""
         self.unsynced_bytes = 0
         """Written to the segment and not yet durable."""
-        self.removing: Callable[[Segment, Segment], None] = _nothing_to_tell
-        """Told before a segment goes, with the one that follows it."""
+        self.cramped = False
+        """The file system has less room than should stay free, and no segment of this store could help that."""
+        self.removing: Callable[[Segment, Segment, str], None] = _nothing_to_tell
+        """Told before a segment goes, with the one that follows it, and the reason."""
         self.passed: Callable[[], int] = lambda: self.view.sequence
         """Says the sequence number that every cursor has reached."""
         self._store, self._tags, self._clock = store, tags, clock
-        segment_bytes, self._max_bytes = limits
-        self._size = max(_LEAST_SEGMENT, min(segment_bytes, self._max_bytes // _SHARES))
+        self._bounds, self._size = bounds, bounds.segment_bytes
         self._table = pack_table(tags)
         self._digest = digest(self._table)
         self._front: Front | None = None
@@ -239,6 +237,7 @@ class Writer:
             self.write(())
         if self._fd is None or not self._dirty:
             return None
+        self.trim()
         self._dirty, self.unsynced_bytes = False, 0
         self._syncing = self._fd
         return self._ticket(self._fd)
@@ -329,21 +328,28 @@ class Writer:
 
     def _make_room(self) -> None:
         """The oldest segments go until a new one fits."""
-        sizes = [segment.size for segment in self.view.segments]
-        total, count = sum(sizes) + self._size, 0
-        while total > self._max_bytes and count < len(sizes):
-            total, count = total - sizes[count], count + 1
-        self._drop(count)
+        self._drop(self._bounds.beyond_bytes(self._sizes()), "retention")
+        self.trim()
+
+    def trim(self) -> None:
+        """The oldest segments go that are too old, or whose room is needed. Raises OSError."""
+        self._drop(self._bounds.beyond_age(self.view.segments, self._clock.wall()), "age")
+        count = self._bounds.beyond_room(self._sizes(), *disk.room(self._store.path))
+        self.cramped = count is None
+        self._drop(count or 0, "free_space")
+
+    def _sizes(self) -> list[int]:
+        return [segment.size for segment in self.view.segments]
 
     def _drop_passed(self) -> bool:
         """On a full disk: the oldest segment goes if every cursor has passed it. False where none can."""
         segments = self.view.segments
         if len(segments) < _LEAST_KEPT or segments[1].header.sequence > self.passed():
             return False
-        self._drop(1)
+        self._drop(1, "free_space")
         return True
 
-    def _drop(self, count: int) -> None:
+    def _drop(self, count: int, reason: str) -> None:
         view = self.view
         gone, left = view.segments[:count], view.segments[count:]
         if not gone:
@@ -351,12 +357,12 @@ class Writer:
         oldest = left[0].header.rows if left else view.settled_rows
         self.view = replace(view, segments=left, oldest=max(view.oldest, oldest))
         for segment, following in zip(gone, (*gone[1:], *left[:1]), strict=False):
-            self.removing(segment, following)
+            self.removing(segment, following, reason)
         for segment in gone:
             disk.remove(segment.path)
 
 
-def _nothing_to_tell(segment: Segment, following: Segment) -> None:
+def _nothing_to_tell(segment: Segment, following: Segment, reason: str) -> None:
     pass
 
 

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import detect, encode, journal, mqtt
+from tests.bench import detect, device, encode, journal, mqtt
 from tests.bench.record import Record
 from tests.bench.ways import WAYS
 from tests.servers.cache import MissingService
@@ -24,7 +24,10 @@ CASES: dict[str, Callable[[Path], list[Record]]] = {
     "mqtt_publish": mqtt.mqtt_publish,
     **WAYS,
 }
-LONG: dict[str, Callable[[Path], list[Record]]] = {"journal_day": journal.day}
+LONG: dict[str, Callable[[Path], list[Record]]] = {
+    "journal_day": journal.day,
+    "journal_device": device.bench,
+}
 """Only when named."""
 
 

@@ -55,8 +55,8 @@ def table(count=8, unit="℃", names="temp"):
 TABLE = table()
 
 
-def section(segment="64KiB", total="64MiB"):
-    return JournalSection(segment_bytes=segment, max_bytes=total)
+def section(segment="64KiB", total="64MiB", **more):
+    return JournalSection(segment_bytes=segment, max_bytes=total, **{"min_free": "0B"} | more)
 
 
 def open_journal(path, tags=TABLE, clock=None, **sizes):

@@ -276,6 +276,7 @@ def test_damage_at_the_very_end_is_damage_and_no_torn_write(tmp_path, ending):
 def test_append_does_not_wait_for_the_disk_while_it_syncs(tmp_path, monkeypatch):
     journal = open_journal(tmp_path)
     journal.append(frame(0))
+    cursor = journal.cursor("hub")
     syncing, go_on, sync = threading.Event(), threading.Event(), disk.sync
 
     def slow(fd):
@@ -289,7 +290,7 @@ def test_append_does_not_wait_for_the_disk_while_it_syncs(tmp_path, monkeypatch)
     assert syncing.wait(30)
     for start in range(4, 8000, 4):
         journal.append(frame(start))
-    assert drain(journal.cursor("hub")) == list(range(8000))
+    assert drain(cursor) == list(range(8000))
     assert journal.durable_rows == 0
     go_on.set()
     thread.join(30)

@@ -346,6 +346,7 @@ def test_the_agent_over_a_broker_that_dies_and_its_own_death(
         assert row["dropped"] == {}
 
 
+@pytest.mark.long
 def test_cpu_is_not_burnt_while_idle(mosquitto: Mosquitto) -> None:
     async def idle() -> float:
         sink = sink_to(mosquitto.url)

@@ -4,7 +4,7 @@ import math
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.sinks.mqtt.sparkplug.codec import (
@@ -77,11 +77,13 @@ def test_golden_bytes():
     assert encode(payload).hex() == "".join(expected).replace(" ", "")
 
 
+@settings(max_examples=50)
 @given(PAYLOADS)
 def test_decoding_undoes_encoding(payload):
     assert decode(encode(payload)) == payload
 
 
+@settings(max_examples=50)
 @given(PAYLOADS)
 def test_protobuf_reads_what_we_write(payload):
     theirs = sparkplug_proto.read(encode(payload))
@@ -98,12 +100,14 @@ def test_protobuf_reads_what_we_write(payload):
             assert (value.type, value.is_null) == (said.datatype, said.value is None)
 
 
+@settings(max_examples=50)
 @given(PAYLOADS)
 def test_we_read_what_protobuf_writes(payload):
     theirs = sparkplug_proto.read(encode(payload))
     assert decode(theirs.SerializeToString()) == payload
 
 
+@settings(max_examples=50)
 @given(PAYLOADS, st.data())
 def test_a_torn_payload_is_malformed_or_shorter_and_never_anything_else(payload, data):
     whole = encode(payload)

@@ -12,10 +12,11 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import structlog
 
 from edge_agent import __version__
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("status")
 _PAGE = resource.getpagesize()
+PATIENCE_S: Final = 0.5
+"""A visitor that says nothing for this long wants the whole status."""
+LONGEST_REQUEST: Final = 4096
 
 
 class Rates:
@@ -66,8 +70,8 @@ def _resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
-def snapshot(agent: "Agent") -> dict[str, Any]:
-    """The whole status; see `edge_agent/cli/view.py` for a reader of it."""
+def snapshot(agent: "Agent", *, tags: bool = True) -> dict[str, Any]:
+    """The status; see `edge_agent/cli/view.py` for a reader of it. Without `tags`, which cost the most, it is cheap."""
     return {
         "version": 1,
         "agent": __version__,
@@ -76,12 +80,12 @@ def snapshot(agent: "Agent") -> dict[str, Any]:
         "uptime_s": round(agent.clock.monotonic() - agent.started, 3),
         "pid": os.getpid(),
         "language": agent.config.runtime.language,
-        "machines": _machines(agent),
+        "machines": _machines(agent, tags=tags),
         "links": [_link(agent, s.health) for s in agent.links],
         "detection": _detection(agent),
         "events": [_event(event) for event in reversed(agent.live.events.values())],
         "journal": _journal(agent),
-        "ledger": ledger_rows(agent),
+        "ledger": [row | {"machines": _by_machine(agent, row["sink"])} for row in ledger_rows(agent)],
         "rates": agent.rates.snapshot(),
     }
 
@@ -105,8 +109,27 @@ def _finite(fact: Any) -> Any:
     return fact
 
 
-def _machines(agent: "Agent") -> list[dict[str, Any]]:
+def _by_machine(agent: "Agent", sink: str) -> dict[str, dict[str, Any]]:
+    """The ledger's terms for each machine; "" is what nobody can tell apart."""
+    cursor = next((each.cursor for each in agent.deliveries if each.health.name == sink), None)
+    ledgers = {} if cursor is None else cursor.by_machine()
+    return {
+        machine: {
+            "collected": each.collected,
+            "delivered": each.delivered,
+            "waiting": each.waiting,
+            "quarantined": each.quarantined,
+            "dropped": dict(each.dropped),
+        }
+        for machine, each in ledgers.items()
+    }
+
+
+def _machines(agent: "Agent", *, tags: bool) -> list[dict[str, Any]]:
     machines: dict[str, dict[str, Any]] = {}
+    if not tags:
+        paths = {tag.machine.path: tag.machine.label for tag in agent.tags}
+        return [{"path": path, "label": _label(label)} for path, label in paths.items()]
     now = agent.clock.wall()
     for number, tag in enumerate(agent.tags):
         machine = machines.setdefault(
@@ -169,6 +192,7 @@ def _journal(agent: "Agent") -> dict[str, Any]:
         "segments": len(view.segments),
         "accepted": view.rows,
         "durable": journal.durable_rows,
+        "oldest_ns": view.segments[0].header.created if view.segments else 0,
         "lost": dict(view.lost),
         "writable": journal.writable,
         "cramped": journal.cramped,
@@ -199,6 +223,22 @@ def _delivered(agent: "Agent", delivery: "Delivery") -> dict[str, Any]:
         "balanced": ledger.balanced and agent.door_balanced,
         "state": delivery.health.state,
         "error": _words(delivery.health.error),
+        "lanes": _lanes(delivery),
+    }
+
+
+def _lanes(delivery: "Delivery") -> dict[str, Any]:
+    """How far live data is behind, and what of the backlog is left; `left_s` is None where nobody can tell."""
+    state, rate = delivery.cursor.state, delivery.health.late.rate
+    rows = sum(each.left for each in state.ranges)
+    return {
+        "live_rows": delivery.cursor.behind,
+        "live_lag_s": round(delivery.lag(), 3),
+        "backfill_rows": rows,
+        "backfill_ranges": len(state.ranges),
+        "backfill_rate": round(rate, 1),
+        "backfill_left_s": round(rows / rate, 1) if rows and rate else None if rows else 0.0,
+        "again": dict(state.again),
     }
 
 
@@ -282,12 +322,45 @@ class StatusServer:
         async with stream:
             with anyio.move_on_after(5.0):
                 try:
-                    await stream.send(as_json(snapshot(self._agent)))
+                    await stream.send(as_json(await answer(self._agent, await _request(stream))))
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     return
                 except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
                     # whoever asks how the agent is must never be what ends it
                     _log.exception("status_failed")
+
+
+async def answer(agent: "Agent", request: dict[str, Any]) -> dict[str, Any]:
+    """What a visitor of the socket gets for one JSON object.
+
+    `{}`: the status, `{"tags": false}`: without tags. `{"order": "replay", "sink": NAME, "from": ns, "to": ns}`: owes
+    the sink the rows of these value times once more (`Cursor.send_again`), `{"order": "wake", "sink": NAME}`: tries
+    the sink at once; both say `{"rows": n}`, or `{"error": …}` where there is no such sink or order.
+    """
+    order = request.get("order")
+    if order is None:
+        return snapshot(agent, tags=request.get("tags") is not False)
+    delivery = next((each for each in agent.deliveries if each.health.name == request.get("sink")), None)
+    if delivery is None or order not in ("replay", "wake"):
+        return {"error": f"no such sink or order: {request.get('sink')}, {order}"}
+    rows = 0
+    if order == "replay":
+        span = (int(request["from"]), int(request["to"]))
+        rows = await anyio.to_thread.run_sync(delivery.cursor.send_again, *span)
+    delivery.wake()
+    return {"rows": rows}
+
+
+async def _request(stream: anyio.abc.SocketStream) -> dict[str, Any]:
+    """What the visitor wants; the whole status where it says nothing, or nothing that can be read."""
+    data = b""
+    with anyio.move_on_after(PATIENCE_S), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+        while b"\n" not in data and len(data) < LONGEST_REQUEST:
+            data += await stream.receive()
+    with suppress(ValueError):
+        request = json.loads(data or b"{}")
+        return request if isinstance(request, dict) else {}
+    return {}
 
 
 def _remove_if_dead(path: Path) -> None:

@@ -72,13 +72,14 @@ def status(
     config: Annotated[
         Path | None, typer.Argument(help="Configuration, or the socket itself. 설정 파일 또는 소켓")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="The whole status as one JSON object.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The status as one JSON object.")] = False,
+    tags: Annotated[bool, typer.Option("--tags", help="With --json: every tag's value too. 태그 값 포함")] = False,
     language: LanguageOption = "",
 ) -> None:
     """Ask the running agent how it is. 실행 중인 에이전트의 상태를 봅니다."""
     from edge_agent.cli.ask import show_status
 
-    sys.exit(show_status(config, json, language or language_of_locale(), sys.stdout))
+    sys.exit(show_status(config, json, language or language_of_locale(), sys.stdout, tags=tags))
 
 
 @hub_app.command()

@@ -14,10 +14,10 @@ SYSTEM_SOCKET: Final = Path("/var/lib/edge-agent/status.sock")
 """Where the service of deploy/systemd keeps its socket."""
 
 
-def show_status(target: Path | None, as_json: bool, language: str, out: TextIO) -> int:
+def show_status(target: Path | None, as_json: bool, language: str, out: TextIO, *, tags: bool = False) -> int:
     """Prints the status of the agent that `target` (a configuration or a socket) names; gives the exit code."""
     try:
-        snapshot = ask(_socket_of(target))
+        snapshot = ask(_socket_of(target), tags=tags or not as_json)
     except NotConnected as error:
         out.write(error.in_language(language) + "\n")
         return EXIT_UNAVAILABLE
@@ -33,13 +33,17 @@ def show_status(target: Path | None, as_json: bool, language: str, out: TextIO) 
     return 0
 
 
-def ask(path: Path, timeout: float = 5.0) -> dict[str, Any]:
-    """One status snapshot from the agent behind the socket `path`; raises NotConnected."""
+def ask(path: Path, timeout: float = 5.0, **request: Any) -> dict[str, Any]:
+    """The answer of the agent behind the socket `path`: its status, or what `request` asks for (`status.answer`).
+
+    Raises NotConnected.
+    """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(timeout)
             with short_name(path) as name:
                 client.connect(name)
+            client.sendall(json.dumps(request).encode() + b"\n")
             answer: dict[str, Any] = json.loads(b"".join(iter(lambda: client.recv(1 << 16), b"")))
             return answer
     except (OSError, ValueError) as error:

@@ -40,7 +40,7 @@ def render(snapshot: Snapshot, language: str, width: int, height: int | None = N
     words = WORDS[language]
     head = [_title(snapshot, words), _links(snapshot, language, width)]
     errors = _errors({link["name"]: link for link in snapshot["links"]}, language, cut=height is not None)
-    foot = [_ledger_row(row, language, cut=height is not None) for row in snapshot["ledger"]]
+    foot = [line for row in snapshot["ledger"] for line in _ledger(row, language, cut=height is not None)]
     foot.append(_journal(snapshot, words))
     others = {words["detection"]: snapshot["detection"], words["journal"]: snapshot["journal"]}
     others |= {words["journal"] if row["sink"] == "journal" else row["sink"]: row for row in snapshot["ledger"]}
@@ -264,6 +264,33 @@ def _event(event: Snapshot, language: str) -> Text:
         f" {event['text'][language]}",
         overflow="ellipsis",
         no_wrap=True,
+    )
+
+
+def _ledger(row: Snapshot, language: str, *, cut: bool) -> list[Text]:
+    """The sink's line; where there is room, how its lanes stand and the ledger of each machine."""
+    lines = [_ledger_row(row, language, cut=cut)]
+    if not cut:
+        lines += [_lanes(row["lanes"], WORDS[language])] if "lanes" in row else []
+        lines += [_machine_row(path, each, WORDS[language]) for path, each in row.get("machines", {}).items()]
+    return lines
+
+
+def _lanes(lanes: Snapshot, words: Mapping[str, str]) -> Text:
+    left = lanes["backfill_left_s"]
+    backlog = f"{words['backlog']} {lanes['backfill_rows']:,}"
+    if lanes["backfill_rows"]:
+        backlog += f" · {lanes['backfill_rate']:,.0f}/s" + (f" · {_age(left, words)}" if left is not None else "")
+    return Text(f"  {words['live_lag']} {lanes['live_lag_s']:.1f}{words['s']} · {backlog}")
+
+
+def _machine_row(path: str, row: Snapshot, words: Mapping[str, str]) -> Text:
+    reasons = "".join(f" + {reason} {count:,}" for reason, count in sorted(row["dropped"].items()))
+    return Text(
+        f"  {path or words['untold']}: {row['collected']:,} = {row['delivered']:,} + {row['waiting']:,}"
+        f" + {row['quarantined']:,}{reasons}",
+        style="dim",
+        overflow="fold",
     )
 
 

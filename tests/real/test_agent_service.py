@@ -179,7 +179,7 @@ def test_odd_numbers_make_no_odd_json(tmp_path: Path, mbserver: Any) -> None:
     link["devices"][0]["tags"][1]["scale"] = 1e308
     agent = start(tmp_path, config([link]))
     agent.until("values", lambda s: all(tag["seen"] for tag in s["machines"][0]["tags"]))
-    done = run_command(agent, "status", str(agent.config), "--json")
+    done = run_command(agent, "status", str(agent.config), "--json", "--tags")
     snapshot = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     first, second = snapshot["machines"][0]["tags"]
     assert first["quality"] == "good"

@@ -38,14 +38,25 @@ the segment's number, so that no chunk is ever taken for another file's. A chunk
     magic u32, head crc u32, kind u8, stream u8, version u16, payload length u32, payload crc u32,
     sequence u64, rows u32, events u32, first time i64, last time i64, rows before u64, lost so far u64, written i64
 
-Kinds: *frame* (columns, edge_agent/journal/columns.py), *events* (zstd JSON), *loss* (JSON: losses at the door so far,
+Kinds: *frame* (rows, grouped by tag where tags come again: edge_agent/journal/payload.py), *events* (zstd JSON), *loss* (JSON: losses at the door so far,
 by reason), *mark* (JSON: the agent started, or stopped in order), *rollup* (in the long store only: minutes and events,
 edge_agent/journal/rollup.py; when they are written says edge_agent/journal/roller.py). Streams: 0 raw; the others are
 reserved.
 
+Inside a chunk the rows of a tag stand side by side, as first value and steps, decimals as whole numbers; a plane of
+bytes that does not shrink is stored as it is. The order in which rows came is not stored: it follows from the tag
+column. Chunks of regular scans begin with the same bytes (plan and tags), so many of them are read by one numpy call,
+and one tag's rows without the others (edge_agent/journal/selection.py). A slow signal of one or two decimals takes 0.5
+to 1.6 bytes a value in chunks of 2,000 rows, noise in all 52 bits 6.0 to 6.7.
+
 Rows are numbered from 0 for the whole life of the store: `rows before` is the number of a chunk's first row. Sequence
 numbers count chunks of every kind. Neither ever depends on wall time: clocks may jump as they like. `written` is the
 agent's wall clock at `append`, for people and gap records only.
+
+## Reading
+Two ways. A *cursor* reads in the agent, in order, from where its sink is. A *history* (edge_agent/journal/history.py)
+reads tags and times from anywhere: another process, a copy, while the agent writes and retention deletes; it takes no
+lock and writes nothing. Whether a chunk is wanted says its own first and last time, never its place in the log.
 
 ## Invariants
 1. One `append` is one `pwrite` of whole chunks at the tail. If it fails, the file is cut back: a torn chunk can only be

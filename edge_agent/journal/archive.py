@@ -21,8 +21,10 @@ import numpy.typing as npt
 from isal.isal_zlib import crc32
 
 from edge_agent.journal import disk
-from edge_agent.journal.chunk import HEAD_BYTES, ChunkKind
+from edge_agent.journal.chunk import HEAD_BYTES, HEAD_DTYPE, ChunkKind
+from edge_agent.journal.front import following, read_front
 from edge_agent.journal.index import Index, read_index
+from edge_agent.journal.payload import pack_plain
 from edge_agent.journal.segment import SUFFIX, Segment, read_segment, read_table
 from edge_agent.journal.table import unpack_table
 from edge_agent.model import TagTable
@@ -33,6 +35,12 @@ Span = tuple[int, int]
 EVER: Final[Span] = (-(1 << 63), (1 << 63) - 1)
 _MAX_INDEXES: Final = 64
 """Indexes kept, of segments that are closed; about 0.5 MB each where chunks are of 2,000 slow values."""
+
+
+_MAX_SPANS: Final = 10_000
+_FRONT: Final = "front"
+_Identity = tuple[int, int]
+"""A segment's number, and when it was made: a store that was moved aside has the same numbers."""
 
 
 @dataclass(slots=True)
@@ -80,11 +88,16 @@ class Want:
     span: Span = EVER
     newest_first: bool = False
 
-    def places(self, index: Index) -> npt.NDArray[np.intp]:
-        """Places of the chunks in the index, ascending."""
-        heads = index.heads
+    def places(self, heads: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+        """Places of the wanted ones among these heads, ascending."""
         kind = np.isin(heads["kind"], self.kinds) & (heads["stream"] == 0)
         return np.flatnonzero(kind & (heads["last"] >= self.span[0]) & (heads["first"] <= self.span[1]))
+
+    def may_be_in(self, rows: Span | None) -> bool:
+        """A segment whose rows have these times, if they are known, may have something that is wanted."""
+        if rows is None or self.kinds != (ChunkKind.FRAME,):
+            return True
+        return rows[1] >= self.span[0] and rows[0] <= self.span[1]
 
 
 class Archive:
@@ -95,7 +108,8 @@ class Archive:
         self.path = path
         self._segments: dict[tuple[str, int], Segment | None] = {}
         self._tables: dict[str, TagTable] = {}
-        self._indexes: OrderedDict[tuple[int, int], Index] = OrderedDict()
+        self._indexes: OrderedDict[_Identity, Index] = OrderedDict()
+        self._spans: OrderedDict[_Identity, Span | None] = OrderedDict()
 
     def segments(self, skipped: Skipped | None = None) -> list[Segment]:
         """What is there now, oldest first; none where there is no directory. Raises OSError."""
@@ -128,35 +142,86 @@ class Archive:
             yield from self._stretches(segment, segment is segments[-1], want, skipped)
 
     def _stretches(self, segment: Segment, growing: bool, want: Want, skipped: Skipped) -> Iterator[Stretch]:
+        """`growing`: it is the last, which the agent may be writing to."""
+        if not growing and not want.may_be_in(self._spans.get(_identity(segment))):
+            return
         try:
             fd = disk.open_for_reading(segment.path)
         except FileNotFoundError:
             return
         try:
             index = self._index(fd, segment, growing, skipped)
-            runs = list(index.windows(want.places(index)))
-            tags = self.table(segment) if runs else None
-            if tags is None:
-                skipped.segments += bool(runs)
-                return
-            for run in reversed(runs) if want.newest_first else runs:
-                stretch = _read(fd, index, run, (segment, tags), skipped)
-                yield _backwards(stretch) if want.newest_first else stretch
+            yield from self._chosen(fd, index, segment, growing, want, skipped)
         finally:
             os.close(fd)
 
+    def _chosen(
+        self, fd: int, index: Index, segment: Segment, growing: bool, want: Want, skipped: Skipped
+    ) -> Iterator[Stretch]:
+        runs = list(index.windows(want.places(index.heads)))
+        front = read_front(self.path / _FRONT) if growing else b""
+        tags = self.table(segment) if runs or front else None
+        if tags is None:
+            skipped.segments += bool(runs)
+            return
+        waiting = _waiting(front, index, (segment, tags), want)
+        if want.newest_first and waiting is not None:
+            yield _backwards(waiting)
+        for run in reversed(runs) if want.newest_first else runs:
+            stretch = _read(fd, index, run, (segment, tags), skipped)
+            yield _backwards(stretch) if want.newest_first else stretch
+        if not want.newest_first and waiting is not None:
+            yield waiting
+
     def _index(self, fd: int, segment: Segment, growing: bool, skipped: Skipped) -> Index:
-        key = segment.number, segment.header.created
+        key = _identity(segment)
         index = self._indexes.get(key)
         if index is None:
             index = read_index(fd, segment, growing=growing)
             if not growing:
-                self._indexes[key] = index
-                while len(self._indexes) > _MAX_INDEXES:
-                    self._indexes.popitem(last=False)
+                self._keep(key, index)
         skipped.stretches += index.holes
         skipped.rows += index.missing
         return index
+
+    def _keep(self, key: _Identity, index: Index) -> None:
+        self._indexes[key] = index
+        while len(self._indexes) > _MAX_INDEXES:
+            self._indexes.popitem(last=False)
+        if not index.holes:
+            self._spans[key] = _span_of(index)
+            while len(self._spans) > _MAX_SPANS:
+                self._spans.popitem(last=False)
+
+
+def _identity(segment: Segment) -> _Identity:
+    return segment.number, segment.header.created
+
+
+def _span_of(index: Index) -> Span:
+    """First and last time of its rows; where there are none, a span that meets no other."""
+    rows = index.heads[index.heads["rows"] > 0]
+    return (int(rows["first"].min()), int(rows["last"].max())) if len(rows) else (EVER[1], EVER[0])
+
+
+def _waiting(front: bytes, index: Index, of: tuple[Segment, TagTable], want: Want) -> Stretch | None:
+    """The rows that stand in the front, as chunks; None where there are none that are wanted.
+
+    Read after the index: if the agent has written them to the segment meanwhile, what is in the front no longer follows
+    the index, and it is as if the reading had begun before they came.
+    """
+    header, last = of[0].header, index.heads[-1:]
+    sequence = int(last["sequence"][0]) + 1 if len(last) else header.sequence
+    row = int(last["rows_before"][0]) + int(last["rows"][0]) if len(last) else header.rows
+    frames = [gathered.frame for gathered in following(front, header.table, sequence, row)]
+    payloads = [pack_plain(frame) for frame in frames]
+    heads = np.zeros(len(frames), HEAD_DTYPE)
+    heads["rows"], heads["payload_bytes"] = [len(frame) for frame in frames], [len(payload) for payload in payloads]
+    heads["first"] = [frame.time.min() for frame in frames]
+    heads["last"] = [frame.time.max() for frame in frames]
+    places = want.places(heads)
+    offsets = np.cumsum(heads["payload_bytes"], dtype=np.int64) - heads["payload_bytes"]
+    return Stretch(*of, b"".join(payloads), offsets[places], heads[places]) if len(places) else None
 
 
 def _names(path: Path) -> list[tuple[str, int]]:

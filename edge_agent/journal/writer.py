@@ -23,8 +23,9 @@ from edge_agent.model import Frame, TagTable
 
 TARGET_ROWS: Final = 2000
 """Rows of a chunk: frames of fewer wait in the front for others."""
-STRAIGHT_ROWS: Final = 1000
-"""A frame of so many rows is a chunk of its own, with what waits."""
+STRAIGHT_ROWS: Final = 2000
+"""A frame of so many rows is a chunk of its own, with what waits. A chunk of one scan takes half as much again as one
+of two: no tag's rows stand side by side in it."""
 _LEAST_KEPT: Final = 2
 _NOTHING: Final = Frame.empty()
 

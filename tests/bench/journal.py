@@ -224,7 +224,7 @@ def _history(path: Path, hours: int) -> Figures:
     """
     tags = TagTable(list(_TABLE)[:1000])
     journal = Journal.open(path, tags, JournalSection(), SystemClock())
-    for frame in scans(1000, 1, hours * 3600 * 1000 // CHUNK, _one_decimal):
+    for frame in scans(1000, 1, hours * 3600, _one_decimal, rows=1000):
         journal.append(frame)
     journal.close()
     times, cpu = [], time.process_time()

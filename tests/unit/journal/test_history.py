@@ -96,6 +96,34 @@ def test_a_damaged_chunk_is_skipped_and_counted(tmp_path, where):
     assert (reading.skipped.segments, reading.skipped.stretches, reading.skipped.rows) == (0, 1, 100)
 
 
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_rows_that_wait_for_a_chunk_are_there_already(tmp_path, newest_first):
+    journal = open_journal(tmp_path / "j")
+    history = History(tmp_path / "j")
+    for start in range(0, 4000, 20):
+        journal.append(frame(start, 20))
+        if start % 380 == 0:
+            rows = numbers(history.frames(newest_first=newest_first).frame())
+            assert rows == list(range(start + 20))[:: -1 if newest_first else 1]
+    span = (NOON + 3990 * SECOND, NOON + 3995 * SECOND)
+    assert numbers(history.frames([ALL[7]], span).frame()) == [3991]
+    journal.close()
+    assert numbers(history.frames().frame()) == list(range(4000))
+
+
+def test_a_segment_of_another_time_is_not_looked_at_again(tmp_path):
+    write(tmp_path / "j", segment="4KiB").close()
+    history = History(tmp_path / "j")
+    late = (NOON + 1990 * SECOND, NOON + 2990 * SECOND)
+    assert numbers(history.frames(span=late).frame()) == list(range(1990, 2000))
+    for path in segment_files(tmp_path / "j")[:-2]:
+        path.chmod(0)
+        path.write_bytes(b"unreadable")
+    reading = history.frames(span=late)
+    assert numbers(reading.frame()) == list(range(1990, 2000))
+    assert reading.skipped.stretches == 0
+
+
 def test_a_write_that_is_not_complete_yet_is_no_damage(tmp_path):
     journal = write(tmp_path / "j", 3)
     path = segment_files(tmp_path / "j")[0]

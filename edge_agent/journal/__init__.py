@@ -38,10 +38,10 @@ the segment's number, so that no chunk is ever taken for another file's. A chunk
     magic u32, head crc u32, kind u8, stream u8, version u16, payload length u32, payload crc u32,
     sequence u64, rows u32, events u32, first time i64, last time i64, rows before u64, lost so far u64, written i64
 
-Kinds: *frame* (rows, grouped by tag where tags come again: edge_agent/journal/payload.py), *events* (zstd JSON), *loss* (JSON: losses at the door so far,
-by reason), *mark* (JSON: the agent started, or stopped in order), *rollup* (in the long store only: minutes and events,
-edge_agent/journal/rollup.py; when they are written says edge_agent/journal/roller.py). Streams: 0 raw; the others are
-reserved.
+Kinds: *frame* (rows, grouped by tag where tags come again: edge_agent/journal/payload.py), *events* (zstd JSON), *loss*
+(JSON: losses at the door so far, by reason), *mark* (JSON: the agent started, or stopped in order), *rollup* (in the
+long store only: minutes and events, edge_agent/journal/rollup.py; when they are written says
+edge_agent/journal/roller.py). Streams: 0 raw; the others are reserved.
 
 Inside a chunk the rows of a tag stand side by side, as first value and steps, decimals as whole numbers; a plane of
 bytes that does not shrink is stored as it is. The order in which rows came is not stored: it follows from the tag

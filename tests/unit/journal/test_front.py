@@ -88,14 +88,14 @@ def test_a_cursor_anywhere_goes_on_when_what_it_stands_in_is_merged(tmp_path, mo
     elif merge == "event":
         journal.append(frame(30, 0), [event()])
     elif merge == "large":
-        journal.append(frame(30, 1500))
+        journal.append(frame(30, 2000))
     elif merge == "close":
         journal.close()
         journal = open_journal(path)
     else:
         journal = open_journal(crash(path, tmp_path / "b"))
     assert journal.view.front == ()
-    last = 1530 if merge == "large" else 30
+    last = 2030 if merge == "large" else 30
     cursor = journal.cursor("hub")
     cursor.advance(cursor.read(2), Answer()) if at < last else None
     assert balanced(cursor.ledger())

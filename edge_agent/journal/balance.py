@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 
 from edge_agent.journal.ledger import Ledger, merged
-from edge_agent.journal.place import CursorState, Dropped, Place, miss, settle
+from edge_agent.journal.place import CursorState, Dropped, Place, settle, take
 from edge_agent.journal.tally import NOTHING, UNTOLD, Tally, joint
 from edge_agent.journal.view import View
 
 
 def balance(sink: str, state: CursorState, view: View) -> Ledger:
     """Over all machines."""
-    waiting = overtaken = 0
+    waiting = 0
+    overtaken: dict[str, int] = {}
     for first, end in _stretches(state, view):
         start = min(max(first.row, view.oldest), end.row)
-        overtaken += start - first.row
+        overtaken = merged(overtaken, view.taken(first.row, start))
         waiting += end.row - start
     door = {reason: count - state.base_lost.get(reason, 0) for reason, count in view.lost.items()}
     dropped = {reason: each.total for reason, each in state.dropped.items()}
@@ -23,7 +24,7 @@ def balance(sink: str, state: CursorState, view: View) -> Ledger:
         delivered=state.delivered.total,
         waiting=waiting,
         quarantined=state.quarantined.total,
-        dropped=merged(dropped, door, {"retention": overtaken}),
+        dropped=merged(dropped, door, overtaken),
     )
 
 
@@ -59,7 +60,7 @@ def _stretches(state: CursorState, view: View) -> Iterator[tuple[Place, Place]]:
 
 def _overtaken(first: Place, end: Place, view: View, dropped: Dropped) -> Place:
     """Where what retention has left begins; what it took before is counted."""
-    start = miss(first, min(view.oldest, end.row), "retention", dropped)
+    start = take(first, end.row, view, dropped)
     if start.row == end.row:
         return settle(start, end.tally, dropped) if not end.untold else start
     if view.segments and view.segments[0].header.rows == start.row:

@@ -199,9 +199,9 @@ class Cursor:
         while not gathering.is_full:
             chunk = self._reader.next(view, gathering.place.sequence)
             if chunk is None or gathering.is_beyond(chunk):
-                gathering.reach_end(self._log.view.oldest)
+                gathering.reach_end(self._log.view)
                 return
-            if not gathering.accepts(chunk) or not gathering.add(chunk, self._log.view.oldest):
+            if not gathering.accepts(chunk) or not gathering.add(chunk, self._log.view):
                 return
 
     def _unreadable(self, error: OSError) -> JournalError:

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from edge_agent.journal.chunk import Chunk
-from edge_agent.journal.place import Dropped, Place, miss, settle
+from edge_agent.journal.place import Dropped, Place, miss, settle, take
 from edge_agent.journal.tally import NOTHING, Tally, tally
 from edge_agent.journal.view import View
 from edge_agent.model import Event, Frame, TagTable
@@ -37,8 +37,7 @@ class Gathering:
 
     def begin(self, view: View) -> None:
         """Passes over what retention took, and stops where missing rows can be told apart."""
-        oldest = min(view.oldest, self.end.row)
-        self.place = miss(self.place, oldest, "retention", self.dropped)
+        self.place = take(self.place, self.end.row, view, self.dropped)
         self._settle(view)
         if self.place.untold:
             following = [segment.header.rows for segment in view.segments if segment.header.rows > self.place.row]
@@ -71,9 +70,9 @@ class Gathering:
         after = not head.rows or head.rows_before >= self.end.row or self.place.row >= self.end.row
         return head.sequence >= self.end.sequence and after
 
-    def reach_end(self, oldest: int) -> None:
+    def reach_end(self, view: View) -> None:
         """There is no further chunk before `end`: rows up to there that did not come are missing."""
-        self._miss(self.end.row, oldest)
+        self._miss(self.end.row, view)
         self.place = replace(self.place, sequence=max(self.place.sequence, self.end.sequence))
 
     def accepts(self, chunk: Chunk) -> bool:
@@ -81,11 +80,11 @@ class Gathering:
         empty = not chunk.head.rows and not chunk.events
         return empty or self.tags is None or self.tags is chunk.tags
 
-    def add(self, chunk: Chunk, oldest: int) -> bool:
+    def add(self, chunk: Chunk, view: View) -> bool:
         """Takes what there is room for; says whether that was all of the chunk that is wanted."""
         head = chunk.head
         if head.rows:
-            self._miss(min(head.rows_before, self.end.row), oldest)
+            self._miss(min(head.rows_before, self.end.row), view)
         skip = min(self.place.row - head.rows_before, head.rows) if head.rows else 0
         wanted = min(head.rows, max(skip, self.end.row - head.rows_before)) - skip if head.rows else 0
         take = min(wanted, self.limit - self.rows)
@@ -111,9 +110,9 @@ class Gathering:
         self.frames.append(frame)
         self.tallies.append(count)
 
-    def _miss(self, until: int, oldest: int) -> None:
-        """Rows from here to `until` are no more; those before `oldest` went by retention."""
-        self.place = miss(self.place, min(oldest, until), "retention", self.dropped)
+    def _miss(self, until: int, view: View) -> None:
+        """Rows from here to `until` are no more; bounds took them, or damage."""
+        self.place = take(self.place, until, view, self.dropped)
         self.place = miss(self.place, until, "damaged", self.dropped)
 
     @property

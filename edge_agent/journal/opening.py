@@ -116,6 +116,7 @@ def view_of(segments: Sequence[Segment], tail: Tail | None) -> View:
         tail.lost,
         tail.lost_at,
         tail.groups,
+        tuple((row, reason) for row, reason in tail.segment.header.gone),
     )
 
 

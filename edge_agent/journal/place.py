@@ -6,6 +6,7 @@ from typing import Final
 
 from edge_agent.journal.ledger import merged
 from edge_agent.journal.tally import NOTHING, UNTOLD, Tally
+from edge_agent.journal.view import View
 
 MAX_RANGES: Final = 16
 """With so many owed ranges a cursor makes no more of them: live data then waits its turn, as without ranges."""
@@ -122,6 +123,13 @@ def miss(place: Place, until: int, reason: str, dropped: Dropped) -> Place:
     lost = Tally.of({UNTOLD: count})
     dropped[reason] = dropped.get(reason, NOTHING) + lost
     return replace(place, row=until, tally=place.tally + lost, untold=merged(place.untold, {reason: count}))
+
+
+def take(place: Place, until: int, view: View, dropped: Dropped) -> Place:
+    """The place behind the rows that bounds have taken, none of them at or after row `until`."""
+    for reason, count in view.taken(place.row, until).items():
+        place = miss(place, place.row + count, reason, dropped)
+    return place
 
 
 def settle(place: Place, exact: Tally, dropped: Dropped) -> Place:

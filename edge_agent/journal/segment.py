@@ -3,7 +3,7 @@
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,8 @@ class Header:
     """Of these, by machine and reason, those whose machine is known."""
     groups: Mapping[str, int] = field(default_factory=dict)
     """Rows accepted before it, by machine."""
+    gone: Sequence[tuple[int, str]] = ()
+    """Why rows before `oldest` went: up to this row, for this reason; in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,13 @@
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from edge_agent.journal.chunk import Chunk, ChunkKind, Head
 from edge_agent.journal.segment import Segment
 from edge_agent.journal.tally import NOTHING, Tally
+
+_MAX_GONE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class View:
     """Of these, by machine and reason, those whose machine is known."""
     groups: Tally = NOTHING
     """Rows accepted so far, by machine."""
+    gone: tuple[tuple[int, str], ...] = ()
+    """Why rows before `oldest` went: up to this row, for this reason; in order. What no entry covers: retention."""
     front: tuple[Chunk, ...] = ()
     """Accepted and in no segment yet: the last rows of all (edge_agent/journal/front.py)."""
 
@@ -37,6 +42,25 @@ class View:
     def collected(self) -> int:
         """All values that came to the door."""
         return self.rows + sum(self.lost.values())
+
+    def without(self, segments: tuple[Segment, ...], oldest: int, reason: str) -> "View":
+        """The view once the segments before these, and the rows before `oldest`, have gone."""
+        gone = list(self.gone)
+        if oldest > self.oldest:
+            if gone and gone[-1][1] == reason:
+                gone.pop()
+            gone.append((oldest, reason))
+        return replace(self, segments=segments, oldest=max(self.oldest, oldest), gone=tuple(gone[-_MAX_GONE:]))
+
+    def taken(self, row: int, until: int) -> dict[str, int]:
+        """How many of the rows from `row` up to `until` went, by reason."""
+        out: dict[str, int] = {}
+        for end, reason in (*self.gone, (self.oldest, "retention")):
+            count = min(end, until) - row
+            if count > 0:
+                out[reason] = out.get(reason, 0) + count
+                row += count
+        return out
 
     @property
     def settled_rows(self) -> int:

@@ -152,6 +152,7 @@ class Writer:
             merged(first.lost, {reason: -count for reason, count in self._unwritten.items()}),
             self._said,
             first.groups.facts(),
+            first.gone,
         )
         segment, fd = create_segment(self._store.path, header, self._table, self._size)
         self._fd = fd
@@ -356,7 +357,7 @@ class Writer:
         if not gone:
             return
         oldest = left[0].header.rows if left else view.settled_rows
-        self.view = replace(view, segments=left, oldest=max(view.oldest, oldest))
+        self.view = view.without(left, oldest, reason)
         for segment, following in zip(gone, (*gone[1:], *left[:1]), strict=False):
             self.removing(segment, following, reason)
         for segment in gone:

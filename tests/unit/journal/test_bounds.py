@@ -54,7 +54,7 @@ def test_what_is_older_than_the_bound_goes_and_is_counted(tmp_path):
     gone = journal.view.oldest
     assert gone > 1000
     assert drain(cursor) == list(range(gone, 2000))
-    assert sum(cursor.ledger().dropped.values()) == gone
+    assert cursor.ledger().dropped == {"age": gone}
     assert balanced(cursor.ledger())
     notices = journal.notices()
     assert sum(notice.evidence["rows"] for notice in notices) == gone
@@ -103,7 +103,8 @@ def test_when_others_fill_the_disk_the_oldest_make_room(tmp_path, monkeypatch):
     assert not journal.cramped
     gone = journal.view.oldest
     assert drain(cursor) == list(range(gone, 4020))
-    assert sum(cursor.ledger().dropped.values()) == gone > 0
+    assert cursor.ledger().dropped == {"free_space": gone}
+    assert gone > 0
     assert balanced(cursor.ledger())
     assert {notice.text.en.split(":")[0] for notice in journal.notices()} == {"the disk was getting full"}
 
@@ -124,3 +125,30 @@ def test_a_disk_too_small_for_the_bound_is_told_of_once_and_used_as_it_is(tmp_pa
     journal.sync()
     assert not journal.cramped
     assert len(journal.notices()) == 1
+
+
+def test_each_row_is_counted_under_the_reason_for_which_it_went_also_after_a_restart(tmp_path, monkeypatch):
+    clock = ManualClock()
+    monkeypatch.setattr(disk, "room", lambda path: (10**9, 10**10))
+    journal = opened(tmp_path, clock, max_age="30d", min_free="100MiB")
+    cursor = journal.cursor("hub")
+    fill(journal, clock, 2000)
+    monkeypatch.setattr(disk, "room", lambda path: ((100 << 20) - 5000, 10**10))
+    fill(journal, clock, 20, start=2000)
+    journal.sync()
+    monkeypatch.setattr(disk, "room", lambda path: (10**9, 10**10))
+    first = journal.view.oldest
+    clock.tick(40 * DAY)
+    fill(journal, clock, 1000, start=2020)
+    journal.sync()
+    wanted = {"free_space": first, "age": journal.view.oldest - first}
+    assert min(wanted.values()) > 0
+    assert cursor.ledger().dropped == wanted
+    fill(journal, clock, 1000, start=3020)
+    journal.close()
+    journal = opened(tmp_path, clock, max_age="30d", min_free="100MiB")
+    cursor = journal.cursor("hub")
+    assert cursor.ledger().dropped == wanted
+    drain(cursor)
+    assert cursor.ledger().dropped == wanted
+    assert balanced(cursor.ledger())

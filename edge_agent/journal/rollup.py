@@ -53,6 +53,8 @@ from edge_agent.model.frame import Float64, Int32, Int64
 
 MINUTE_NS: Final = 60_000_000_000
 GROUP_TAGS: Final = 16
+_GROUP_ROWS: Final = 500
+"""A group is of more tags where so few minutes are written that it would have fewer rows."""
 _HEAD: Final = struct.Struct("<IIII")
 _CHECKED: Final = 12
 _GROUP: Final = np.dtype([("first", "<i4"), ("last", "<i4"), ("rows", "<u4"), ("length", "<u4"), ("crc", "<u4")])
@@ -201,7 +203,8 @@ def unpack_told(data: bytes) -> tuple[Event, ...]:
 def _groups(rollups: Rollups) -> Iterator[Rollups]:
     if not len(rollups):
         return
-    group = rollups.tag // GROUP_TAGS
+    tags = 1 + int(np.count_nonzero(rollups.tag[1:] != rollups.tag[:-1]))
+    group = rollups.tag // max(GROUP_TAGS, _GROUP_ROWS * tags // len(rollups))
     cuts = np.flatnonzero(group[1:] != group[:-1]) + 1
     for start, end in zip([0, *cuts.tolist()], [*cuts.tolist(), len(rollups)], strict=True):
         yield rollups.rows(slice(start, end))
@@ -232,13 +235,19 @@ def _pack_floats(values: Float64) -> bytes:
 class Contents:
     """The beginning of a payload: its meta, and where its groups are."""
 
-    meta: dict[str, Any]
+    said: bytes
     groups: npt.NDArray[Any]
     ends: Int64
     """Offset in the payload where each group ends."""
     end: int
     """Offset after the last group, where the events begin."""
     events_bytes: int
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What it says of its place in the raw log."""
+        meta: dict[str, Any] = json.loads(self.said)
+        return meta
 
 
 CONTENTS_BYTES: Final = _HEAD.size
@@ -261,7 +270,7 @@ def unpack_contents(data: bytes) -> Contents:
     groups = np.frombuffer(data[_HEAD.size + meta : size], _GROUP)
     ends = size + np.cumsum(groups["length"], dtype=np.int64)
     end = int(ends[-1]) if len(ends) else size
-    return Contents(json.loads(data[_HEAD.size : _HEAD.size + meta]), groups, ends, end, events)
+    return Contents(data[_HEAD.size : _HEAD.size + meta], groups, ends, end, events)
 
 
 def unpack_group(data: bytes, group: Any) -> Rollups:

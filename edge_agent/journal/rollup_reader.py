@@ -18,6 +18,7 @@ from edge_agent.journal.visitor import Visitor
 from edge_agent.model import Event, Tag, TagTable
 
 _EVER: Final = (-(1 << 63), (1 << 63) - 1)
+_GROUPS_AT_ONCE: Final = 64
 Numbers = npt.NDArray[np.int32]
 
 
@@ -66,14 +67,16 @@ class RollupReader:
         return merged(rows.rows((rows.minute >= first) & (rows.minute < last)))
 
     def _stored(self, paths: Sequence[str], start: int, end: int) -> Iterator[Rollups]:
-        numbers: dict[str, Numbers] = {}
+        """Some groups at a time, of one tag table."""
+        table, wanted = "", np.empty(0, np.int32)
+        parts: list[Rollups] = []
         for file, chunk in self._chunks(start, end):
-            segment = file.segment
-            if segment.header.table not in numbers:
-                numbers[segment.header.table] = _numbers(self._long.table(segment), paths)
-            wanted = numbers[segment.header.table]
-            for group in _groups_of(chunk, wanted):
-                yield _only(file.group(chunk, group), wanted)
+            if file.segment.header.table != table or len(parts) >= _GROUPS_AT_ONCE:
+                yield _only(Rollups.concat(parts), wanted)
+                table, parts = file.segment.header.table, []
+                wanted = _numbers(self._long.table(file.segment), paths)
+            parts += [file.group(chunk, group) for group in _groups_of(chunk, wanted)]
+        yield _only(Rollups.concat(parts), wanted)
 
     def _chunks(self, start: int, end: int) -> Iterator[tuple[LongFile, RollupChunk]]:
         for segment in self._long.view.segments:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import detect, device, encode, journal, mqtt
+from tests.bench import detect, device, encode, journal, mqtt, rollup
 from tests.bench.record import Record
 from tests.bench.ways import WAYS
 from tests.servers.cache import MissingService
@@ -22,6 +22,7 @@ CASES: dict[str, Callable[[Path], list[Record]]] = {
     "encode": encode.bench,
     "detect": detect.bench,
     "mqtt_publish": mqtt.mqtt_publish,
+    "rollup": rollup.bench,
     **WAYS,
 }
 LONG: dict[str, Callable[[Path], list[Record]]] = {

@@ -153,14 +153,17 @@ class Life:
     def deliver(self, name, rows, refused, dropped):
         """One batch of one sink: of what was left behind where there is such, else of live data."""
         cursor = self.cursors[name]
+        states = self.known.states[name]
+        states.append(None)  # the state on its way is any: it is not known before
         batch = cursor.read(rows, backfill=bool(cursor.state.ranges) and self.serial % 2 == 0)
         if batch is not None:
             count = len(batch.frame)
             refusals = [Refusal([0], "bad")] if refused and count else ()
             losses = {"superseded": 1} if dropped and count > 1 else {}
-            self.known.states[name].append(None)  # the state on its way is any: it is not known before
+            states.append(cursor.state)  # what was missing before the batch may have been counted
             cursor.advance(batch, Answer(refusals, losses))
-            self.known.states[name][-1:] = [cursor.state]
+        states.remove(None)
+        states.append(cursor.state)
 
     def restart(self):
         """Stops in order, and starts."""

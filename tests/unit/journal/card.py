@@ -14,7 +14,7 @@ in that moment. Rules, each at least as harsh as ext4 (data=ordered, delayed all
 - Contents that are not durable come through by sectors of 512 bytes, in any order: each as it was after any of the
   writes that touched it, torn at any byte between two of these (beginning or end), or, in the bytes that were being
   written, as noise. Bytes that nothing wrote to stay ("powersafe overwrite", sqlite.org/psow.html): durable bytes are
-  never hurt by a write beside them.
+  never hurt by a write beside them. Nor is a sector that is written over with just what it held.
 """
 
 import contextlib
@@ -497,26 +497,27 @@ class Still:
 
 
 def _versions(durable, writes):
-    """All lengths, and of each sector that was written to all versions and what was written."""
+    """All lengths, and of each sector that a write changed all versions and what was written."""
     data, lengths = bytearray(durable), [len(durable)]
     sectors: dict[int, tuple[list[bytes], list[tuple[int, int]]]] = {}
     for write in writes:
+        before = bytes(data)
         start, end = (write[0], write[0] + len(write[1])) if isinstance(write, tuple) else (write, len(data))
-        touched = range(start // SECTOR, -(-end // SECTOR)) if end > start else ()
-        for number in touched:
-            if number not in sectors:
-                sectors[number] = ([_sector(data, number)], [])
         if isinstance(write, tuple):
             _resize(data, max(len(data), end))
             data[start:end] = write[1]
         else:
             _resize(data, write)
         lengths.append(len(data))
-        for number in touched:
-            versions, spans = sectors[number]
-            versions.append(_sector(data, number))
-            at = number * SECTOR
-            spans.append((max(0, start - at), min(SECTOR, end - at)))
+        if data == before:
+            continue
+        for number in range(start // SECTOR, -(-end // SECTOR)):
+            was, now = _sector(before, number), _sector(data, number)
+            if was != now or number in sectors:
+                versions, spans = sectors.setdefault(number, ([was], []))
+                versions.append(now)
+                at = number * SECTOR
+                spans.append((max(0, start - at), min(SECTOR, end - at)))
     return lengths, sectors
 
 

@@ -230,7 +230,7 @@ class Cursor:
         if after.row < range_.end.row or after.sequence < range_.end.sequence:
             moved = state.with_range(number, replace(range_, first=after))
         else:
-            moved = state.with_range(number, None)
+            moved = _finished(state, number, after)
             self._log.backfilled(self.name, range_)
         return moved if range_.again else replace(moved, dropped=_bounded(state.dropped, missing))
 
@@ -387,6 +387,20 @@ def _left_behind(state: CursorState, view: View, since: int) -> CursorState | No
     left = Range(live, end, end.row - live.row, since, view.last_written)
     others = state.ranges[len(owed) :]
     return replace(state, ranges=(*owed, left, *others), live=end, begins=True)
+
+
+def _finished(state: CursorState, number: int, after: Place) -> CursorState:
+    """The state without a range that was gone through.
+
+    Where the log has forgotten by damage whose rows they were, the cursor, which had them, still knows: what was
+    collected since it began is then corrected by machine; the sum stays.
+    """
+    range_ = state.ranges[number]
+    left = state.with_range(number, None)
+    rest = range_.end.tally - after.tally
+    if range_.again is not None or not rest.counts.any():
+        return left
+    return replace(left, base=replace(state.base, tally=state.base.tally + rest))
 
 
 def _begun(state: CursorState, batch: Batch, after: Place) -> CursorState:

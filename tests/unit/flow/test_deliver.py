@@ -152,7 +152,7 @@ async def test_live_data_goes_before_the_backlog(tmp_path: Path) -> None:
             lanes.append((batch.backfill, len(batch.frame)))
             return await super().write(batch)
 
-    sink = Noting(NOBODY)
+    sink = Noting(NOBODY, NOBODY)
     async with delivering(tmp_path, sink, max_batch_rows=10) as (delivery, journal, news):
         await until(lambda: delivery.health.state == "retrying")
         append(journal, 1000, 1001)

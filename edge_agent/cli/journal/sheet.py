@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
 from typing import Any, Final
@@ -11,11 +11,9 @@ import numpy as np
 
 from edge_agent.cli.view_words import QUALITY, SEVERITY, STATE, WORDS
 from edge_agent.journal.archive import Span
-from edge_agent.journal.chunk import Chunk
 from edge_agent.journal.history import History
 from edge_agent.journal.rollup import MINUTE_NS, Rollups
 from edge_agent.journal.rollup_reader import RollupReader
-from edge_agent.journal.visitor import Visitor
 from edge_agent.model import Event, EventState, Frame, Kind, Tag
 from edge_agent.model.frame import Float64
 from edge_agent.model.status import quality_of, status_name
@@ -87,24 +85,9 @@ class Labels:
 
 def raw_pieces(store: Path, labels: Labels, span: Span) -> Iterator[Piece]:
     """Every row, in the order in which it was accepted."""
-    settled = Visitor(store).view.settled_rows
     for frame in History(store).frames(labels.paths, span):
         for start in range(0, len(frame), _CELLS):
             yield _raw_piece(frame.rows(slice(start, start + _CELLS)), labels)
-    view = Visitor(store).view
-    if view.settled_rows == settled:  # else what stood in the front may have been read as part of a segment
-        for chunk in view.front:
-            frame = _chosen(chunk, labels.paths, span)
-            if len(frame):
-                yield _raw_piece(frame, labels)
-
-
-def _chosen(chunk: Chunk, paths: tuple[str, ...], span: Span) -> Frame:
-    """The rows of the paths within the span; tag numbers are places in `paths`."""
-    places = {path: place for place, path in enumerate(paths)}
-    number = np.array([places.get(path, -1) for path in chunk.tags.paths], np.int32)[chunk.frame.tag]
-    wanted = (number >= 0) & (chunk.frame.time >= span[0]) & (chunk.frame.time <= span[1])
-    return replace(chunk.frame, tag=number).rows(wanted)
 
 
 def _raw_piece(frame: Frame, labels: Labels) -> Piece:

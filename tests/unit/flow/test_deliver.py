@@ -136,32 +136,3 @@ async def test_spacing_keeps_writes_apart(tmp_path: Path) -> None:
             await anyio.sleep(0.01)
         await until(lambda: len(sink.taken) == 2)
         assert sink.taken == [[0], [*map(float, range(1, 10))]]
-
-
-async def test_live_data_goes_before_the_backlog(tmp_path: Path) -> None:
-    """What waited from an earlier run is left behind, and comes marked, after what is new."""
-    clock = SystemClock()
-    earlier = Journal.open(tmp_path, TABLE, section(), clock)
-    earlier.cursor("hub")
-    append(earlier, *range(100))
-    earlier.close()
-    lanes: list[tuple[bool, int]] = []
-
-    class Noting(Scripted):
-        async def write(self, batch: Batch) -> Answer:
-            lanes.append((batch.backfill, len(batch.frame)))
-            return await super().write(batch)
-
-    sink = Noting(NOBODY, NOBODY)
-    async with delivering(tmp_path, sink, max_batch_rows=10) as (delivery, journal, news):
-        await until(lambda: delivery.health.state == "retrying")
-        append(journal, 1000, 1001)
-        news.ring()
-        await until(lambda: journal.ledger("hub").waiting == 0)
-        assert sum(map(len, sink.taken)) == 102
-        assert journal.ledger("hub").delivered == 102
-        assert not delivery.cursor.state.ranges
-        assert all(late for late, rows in lanes if rows == 10)
-        assert [row for row in sink.taken if 1000 in row] == [[1000, 1001]], "the new rows came in a batch of their own"
-        assert [1000.0, 1001.0] in sink.taken[:4]
-        assert [notice.id.startswith("journal-backfill") for notice in journal.notices()] == [True]

@@ -34,12 +34,20 @@ def set_aside_event(site: str, sink: str, tags: Sequence[str], rows: int, reason
     return _event(name, site, "sink", Severity.WARNING, (now, now), text, {"rows": float(rows)})
 
 
+_REASONS: Final = {
+    "overflow": Label("서버의 대기열이 넘쳤습니다", "the server's queue overflowed"),
+    "poll_skipped": Label("제때 읽지 못한 주기를 건너뛰었습니다", "polls that could not be in time were left out"),
+    "journal_unavailable": Label("디스크에 쓸 수 없었습니다", "the disk could not be written"),
+}
+
+
 def loss_event(site: str, reason: str, machine: str, count: int, start: int, end: int) -> Event:
     """A gap record: so many values were lost before the journal had them, between `start` and `end`."""
     where = f" ({machine})" if machine else ""
+    why = _REASONS.get(reason, Label(reason, reason))
     text = Label(
-        f"저널에 들어오기 전에 값 {count}개를 잃었습니다: {reason}{where}",
-        f"{count} values were lost before the journal had them: {reason}{where}",
+        f"저널에 들어오기 전에 값 {count}개를 잃었습니다: {why.ko}{where}",
+        f"{count} values were lost before the journal had them: {why.en}{where}",
     )
     name = f"loss {site} {machine} {reason} {start} {end}"
     return _event(name, machine or site, "agent", Severity.WARNING, (start, end), text, {"rows": float(count)})

@@ -101,6 +101,18 @@ def balanced(row: Mapping[str, Any]) -> bool:
     return bool(row["balanced"]) and row["collected"] == terms
 
 
+def lost(row: Mapping[str, Any]) -> dict[str, int]:
+    """What the ledger calls dropped, without what a busy machine drops by itself: polls for which there was no time,
+    and values that fell into one millisecond with the next.
+    """
+    return {reason: count for reason, count in row["dropped"].items() if reason not in ("poll_skipped", "superseded")}
+
+
+def values_read(row: Mapping[str, Any]) -> int:
+    """The values collected that were really read: polls for which there was no time are collected and dropped."""
+    return int(row["collected"]) - int(row["dropped"].get("poll_skipped", 0))
+
+
 def log(agent: AgentProcess, event: str = "") -> list[str]:
     """The lines of the agent's log, of all its runs, with this event."""
     lines = agent.err.read_text("utf-8", errors="replace").splitlines() if agent.err.exists() else []

@@ -169,7 +169,7 @@ def database_content(database: InfluxDB) -> dict[str, dict[int, float]]:
 def judge_ledger(row: dict[str, Any]) -> None:
     assert row["balanced"], row
     assert row["quarantined"] == 0
-    assert set(row["dropped"]) <= {"superseded"}, row
+    assert set(row["dropped"]) <= {"superseded", "poll_skipped"}, row
 
 
 def judge_by_plant(stored: dict[str, dict[int, float]], lives: list[Incarnation], source: Uafast) -> None:

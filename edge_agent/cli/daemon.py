@@ -21,12 +21,14 @@ from edge_agent.cli.kernels import place_kernel_cache
 from edge_agent.clock import SystemClock
 from edge_agent.config.loader import Loaded, load
 from edge_agent.errors import EdgeAgentError
+from edge_agent.footprint import few_arenas
 from edge_agent.registry import Sections
 
 
 def run_daemon(path: Path) -> int:
     """Runs until SIGTERM, SIGINT or SIGHUP; gives the exit code (0 stopped in order, 75 busy). Raises ConfigError."""
     _open_standard_streams()
+    few_arenas()
     place_kernel_cache()
     _set_up_log()
     loaded = load(path, Sections(), secrets_later=True)

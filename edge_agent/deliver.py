@@ -32,8 +32,7 @@ _log = structlog.get_logger("sink")
 
 MOST_BATCHES: Final = 20
 """More than this many full batches waiting are left behind. Two were one second of 100,000 values/s: a hub that took
-longer for the first write after that (it tells each tag's status anew) was left behind again and again, and the agent
-stored 14,000 values/s at ten times the cost."""
+longer for the first write after that (it tells each tag's status anew) was left behind again and again."""
 MOST_AGE_S: Final = 5.0
 """Rows that have waited longer than this are left behind."""
 TURN_S: Final = 0.25

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_agent.detect import Detection
 
 GATHERED_S: Final = 0.5
-"""What comes within this time is scored in one trip to the worker thread: the trip costs as much as 3,000 rows."""
+"""What comes within this time is scored in one trip to the worker thread: each trip has its own price."""
 BLOCK_ROWS: Final = 20_000
 """When so many rows wait, scoring begins at once; more of them make several blocks, whose columns need memory."""
 _log = structlog.get_logger("detection")

@@ -6,6 +6,7 @@ The arithmetic is `layout`'s prose; `fused_numpy` is the same, round by round. R
 compile here.
 """
 
+import inspect
 import math
 import zlib
 from typing import Any, Final
@@ -15,6 +16,7 @@ from numba import float64, int64, njit, types, uint8, uint16
 from numba.core.errors import NumbaError
 
 from analytics.kernels import layout as at
+from analytics.kernels import memory
 from analytics.kernels.block import Block, Codes, Float64, Int64
 from analytics.kernels.layout import Masks
 from analytics.kernels.memory import lent_row, prefetch
@@ -22,7 +24,10 @@ from analytics.kernels.memory import lent_row, prefetch
 NAME: Final = "numba"
 Statistics = tuple[float, float, float, float, float, float]
 """Range, rate, Hampel, EWMA, CUSUM, and the fast level's distance from known ground."""
-_digested: Final[list[Any]] = [sorted((k, v) for k, v in vars(at).items() if isinstance(v, int | float | tuple))]
+_digested: Final[list[Any]] = [
+    sorted((k, v) for k, v in vars(at).items() if isinstance(v, int | float | tuple)),
+    inspect.getsource(memory),
+]
 AHEAD: Final = 6
 """Tags whose state is asked for before its use: between two scans it leaves the cache."""
 NEAR: Final = 3

@@ -4,8 +4,8 @@ Source time counts where it is within PLAUSIBLE_NS of the receive time and later
 receive time, flagged. Severity is in the status's two top bits and nowhere else; overflow bits stay and are flagged.
 
 Rows leave in the order of their tags, whatever the server's order is: all that follows then walks its tables from one
-end to the other (10,000 tags at 10 Hz in a server's hash order: 0.25 CPU-s a million values more). Rows of one tag keep
-their order.
+end to the other (10,000 tags at 10 Hz in a server's hash order: the sink's putting in order alone went from 0.107 to
+0.014 CPU-s a million values). Rows of one tag keep their order.
 """
 
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ from edge_agent.deliver import Delivery
 from edge_agent.journal import Journal
 from edge_agent.model import Frame
 from edge_agent.store import News
-from tests.unit.journal.material import TABLE, section
+from tests.unit.journal.material import TABLE, ManualClock, section
 
 pytestmark = pytest.mark.anyio
 NOTHING = Words("", "")
@@ -136,3 +136,45 @@ async def test_spacing_keeps_writes_apart(tmp_path: Path) -> None:
             await anyio.sleep(0.01)
         await until(lambda: len(sink.taken) == 2)
         assert sink.taken == [[0], [*map(float, range(1, 10))]]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "seconds", "left"),
+    [(100, 6.0, True), (201, 0.0, True), (100, 1.0, False)],
+    ids=["too-old", "too-much", "neither"],
+)
+async def test_live_data_goes_before_a_backlog(tmp_path: Path, waiting: int, seconds: float, left: bool) -> None:
+    """What waits from an earlier run is left behind where it is old or much, and comes marked, after what is new."""
+    clock = ManualClock()
+    earlier = Journal.open(tmp_path, TABLE, section(), clock)
+    earlier.cursor("hub")
+    append(earlier, *range(waiting))
+    earlier.close()
+    clock.tick(seconds)
+    lanes: list[bool] = []
+
+    class Noting(Scripted):
+        async def write(self, batch: Batch) -> Answer:
+            answer = await super().write(batch)
+            lanes.append(batch.backfill)
+            return answer
+
+    sink, journal = Noting(NOBODY), Journal.open(tmp_path, TABLE, section(), clock)
+    one = SinkSection(name="hub", sink="scripted", max_batch_rows=10)
+    delivery = Delivery(one, lambda: sink, journal.cursor("hub"), News(), clock)
+    with anyio.fail_after(30):
+        await delivery.step()
+        assert not sink.taken
+        append(journal, 1000, 1001)
+        while journal.ledger("hub").waiting or delivery.cursor.state.ranges:
+            await delivery.step()
+            clock.tick(1.0 if left else 0.0)
+    full = [[float(row + n) for n in range(min(10, waiting - row))] for row in range(0, waiting, 10)]
+    if left:
+        assert sink.taken == [[1000.0, 1001.0], *full]
+        assert lanes == [False] + [True] * len(full)
+    else:
+        assert [row for batch in sink.taken for row in batch] == [*map(float, range(waiting)), 1000.0, 1001.0]
+    assert journal.ledger("hub").delivered == waiting + 2
+    assert len([notice for notice in journal.notices() if notice.id.startswith("journal-backfill")]) == left
+    journal.close()

@@ -59,6 +59,9 @@ def test_the_token_is_put_right_while_it_runs(tmp_path: Path, mbserver: Any, inf
     agent.until("deliveries", more_delivered(refused))
     assert len(log(agent, "sink_down")) == 1, "said once"
     everything_arrived(influxdb, finish(agent))
+    (event,) = influxdb.query_influxql('SELECT * FROM "event" WHERE "detector" = \'sink\'')
+    assert event["state"] == "closed", "opened by the refusal, closed by the new token"
+    assert "goes on again" in event["text_en"]
     assert len(log(agent, "agent_started")) == 1
     assert not re.search(re.escape(influxdb.token), "\n".join(log(agent))), "no secret in the log"
 

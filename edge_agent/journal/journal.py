@@ -203,9 +203,9 @@ class Journal:
                 self._tell_room()
             if ticket is not None:
                 self._sync_ticket(ticket)
-            else:
-                self._unsynced = None
             self._sync_cursors()
+            if self._unsynced is not None:  # nothing new to sync does not make durable what failed before
+                raise self._unsynced
 
     def _begin_sync(self) -> Ticket | None:
         if self._error is not None and not self._writer.is_open:

@@ -126,7 +126,10 @@ async def test_killed_and_restarted_broker_and_new_sessions(mosquitto: Mosquitto
         await sink.write(scan(20))
     mosquitto.start()
     with Host(mosquitto.port, "siheung") as host:
-        await sink.write(scan(20))
+        try:
+            await sink.write(scan(20))
+        except NotConnected:  # a connection found lost between two writes is told once, by the second
+            await sink.write(scan(20))
         host.until("data", lambda: len(host.values("press1", "force_1")) == 4)
         await sink.close()
         host.until("the death", lambda: host.nodes["gateway1"].deaths)

@@ -25,6 +25,7 @@ from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
 from edge_agent.journal.roller import Roller
 from edge_agent.live import Live
+from edge_agent.metrics import Metrics
 from edge_agent.model import Frame
 from edge_agent.rolling import Rolling
 from edge_agent.score import Scoring
@@ -98,6 +99,8 @@ class Agent:
         self.inbox.put_events(gap_events(self.journal.report, self.config.site.name, self.clock.wall()))
         async with anyio.create_task_group() as background:
             background.start_soon(StatusServer(self).run)
+            if (port := self.config.runtime.metrics_port) is not None:
+                background.start_soon(Metrics(self, port).run)
             background.start_soon(self.rates.run)
             background.start_soon(self.store.sync_often, self.config.journal.sync_interval)
             background.start_soon(self.rollups.run)

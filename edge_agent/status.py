@@ -10,6 +10,7 @@ import os
 import resource
 import socket
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,8 @@ _PAGE = resource.getpagesize()
 PATIENCE_S: Final = 0.5
 """A visitor that says nothing for this long wants the whole status."""
 LONGEST_REQUEST: Final = 4096
+DEFECTS: Final = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""What a mistake in a snapshot may raise: whoever asks how the agent is must never be what ends it."""
 
 
 class Rates:
@@ -281,6 +284,26 @@ def _words(error: EdgeAgentError | None) -> dict[str, str] | None:
     return None if error is None else {"ko": error.in_language("ko"), "en": error.in_language("en"), "code": error.code}
 
 
+async def attend(
+    listener: anyio.abc.Listener[anyio.abc.SocketStream],
+    answer: Callable[[anyio.abc.SocketStream], Coroutine[Any, Any, None]],
+    trouble: str,
+    place: str,
+) -> None:
+    """Answers each visitor in a task of its own, until cancelled; without free descriptors they have to wait."""
+    refused = False
+    async with anyio.create_task_group() as answering:
+        while True:
+            try:
+                answering.start_soon(answer, await listener.accept())
+                refused = False
+            except anyio.BrokenResourceError as error:
+                if not refused:
+                    _log.warning(trouble, place=place, error=str(error.__cause__))
+                refused = True
+                await anyio.sleep(1.0)
+
+
 class StatusServer:
     """Answers every connection with one snapshot and closes it. The socket is for the owner and the group only."""
 
@@ -300,23 +323,10 @@ class StatusServer:
             return
         async with listener:
             try:
-                await self._serve(listener)
+                await attend(listener, self._answer, "status_unavailable", str(self._path))
             finally:
                 with suppress(OSError):
                     self._path.unlink(missing_ok=True)
-
-    async def _serve(self, listener: anyio.abc.SocketListener) -> None:
-        refused = False
-        async with anyio.create_task_group() as answering:
-            while True:
-                try:
-                    answering.start_soon(self._answer, await listener.accept())
-                    refused = False
-                except anyio.BrokenResourceError as error:  # no descriptor is free: whoever asks has to wait
-                    if not refused:
-                        _log.warning("status_unavailable", path=str(self._path), error=str(error.__cause__))
-                    refused = True
-                    await anyio.sleep(1.0)
 
     async def _answer(self, stream: anyio.abc.SocketStream) -> None:
         async with stream:
@@ -325,8 +335,7 @@ class StatusServer:
                     await stream.send(as_json(await answer(self._agent, await _request(stream))))
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     return
-                except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError):
-                    # whoever asks how the agent is must never be what ends it
+                except DEFECTS:
                     _log.exception("status_failed")
 
 

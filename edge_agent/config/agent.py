@@ -78,6 +78,8 @@ class RuntimeSection(Section):
     language: Language = "ko"
     queue_values: Annotated[int, Field(ge=1000, le=10_000_000)] = 500_000
     """Most values that may wait between the links and the journal."""
+    metrics_port: Annotated[int, Field(ge=1024, le=65535)] | None = None
+    """Figures for Prometheus at http://127.0.0.1:PORT/metrics, for this machine only; without it nobody listens."""
 
 
 class AgentConfig(Section):

@@ -16,7 +16,7 @@ For each sink and machine collected = delivered + waiting + quarantined + droppe
 """
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import anyio.abc
@@ -58,7 +58,8 @@ class Metrics:
                 await anyio.sleep(AGAIN_S)
                 continue
             async with listener:
-                await attend(listener.listeners[0], self._answer, "metrics_unavailable", str(self._port))
+                only = cast(anyio.abc.SocketListener, listener.listeners[0])  # one address, one socket
+                await attend(only, self._answer, "metrics_unavailable", str(self._port))
 
     async def _answer(self, stream: anyio.abc.SocketStream) -> None:
         async with stream:

@@ -285,7 +285,7 @@ def _words(error: EdgeAgentError | None) -> dict[str, str] | None:
 
 
 async def attend(
-    listener: anyio.abc.Listener[anyio.abc.SocketStream],
+    listener: anyio.abc.SocketListener,
     answer: Callable[[anyio.abc.SocketStream], Coroutine[Any, Any, None]],
     trouble: str,
     place: str,

@@ -24,7 +24,7 @@ from analytics.kernels.memory import lent_row, prefetch
 NAME: Final = "numba"
 Statistics = tuple[float, float, float, float, float, float]
 """Range, rate, Hampel, EWMA, CUSUM, and the fast level's distance from known ground."""
-_digested: Final[list[Any]] = [inspect.getsource(memory), inspect.getsource(at)]
+_digested: Final[list[Any]] = [{k: v for k, v in vars(at).items() if k.isupper()}, inspect.getsource(memory)]
 AHEAD: Final = 6
 """Tags whose state is asked for before its use: between two scans it leaves the cache."""
 NEAR: Final = 3

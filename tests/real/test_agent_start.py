@@ -180,7 +180,7 @@ def test_the_clock_is_wrong_and_then_put_right(tmp_path: Path, mbserver: Any, in
     agent.until("deliveries", more_delivered({"ledger": [row]}, 8))
     finish(agent)
     ticks = in_journal_order(agent.config)
-    assert len(ticks) > 50
+    assert len(ticks) >= 40, "20 before, 20 after and 8 after a start were waited for; few of them can be bad"
     assert ticks == sorted(ticks)
     assert len(stored(influxdb, "tick")) > 0
 

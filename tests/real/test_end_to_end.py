@@ -1,7 +1,8 @@
 """The whole way on real sockets: OPC UA and Modbus servers -> agent -> InfluxDB, everything killed on the way.
 
-The agent is killed 20 times (100 with --long) at random moments, the hub stopped for a while, the plant's servers
-restarted. At the end the database is judged twice, to the last value:
+The agent is killed 20 times (100 with --long; test_kills.py kills its middle more often) at random moments, the hub
+stopped for a while, the plant's servers restarted. Each start is timed up to its first flush into the database. At the
+end the database is judged twice, to the last value:
 
 - against the plant: what the OPC UA server published is a function of tag and tick, so within each span in which one
   run of the agent was connected there is no hole, and no value that was never published;
@@ -12,9 +13,11 @@ restarted. At the end the database is judged twice, to the last value:
 from __future__ import annotations
 
 import random
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -93,19 +96,29 @@ def link_state(name: str, state: str) -> Callable[[dict[str, Any]], bool]:
 
 @pytest.mark.timeout(400)
 def test_the_database_holds_what_the_plant_published(
-    tmp_path: Path, influxdb: InfluxDB, uafast: Any, mbserver: Any, request: pytest.FixtureRequest
+    tmp_path: Path,
+    influxdb: InfluxDB,
+    uafast: Any,
+    mbserver: Any,
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
 ) -> None:
     chance = random.Random(3)
     source, meters = uafast(n=TAGS, period_ms=PERIOD_MS), mbserver(period_ms=PERIOD_MS)
     agent = AgentProcess(tmp_path / "agent", config(source, meters, influxdb), env={"HUB_TOKEN": influxdb.token})
     lives = [Incarnation(source.t0_ns)]
     kills = 100 if request.config.getoption("--long") else 20
+    flushes = []
     for run in range(kills):
         if run == kills // 4:
             influxdb.stop()
         if run == kills // 2:
             influxdb.start()
+        begun = monotonic()
         agent.start()
+        if not kills // 4 <= run < kills // 2:
+            agent.until("the first flush", lambda s: s["ledger"][0]["state"] == "ok")
+            flushes.append(monotonic() - begun)
         lives[-1].spans.append(connected_for(agent, chance.uniform(0.2, 1.5), lives[-1].t0_ns))
         if run == 3 * kills // 4:
             restart_the_plant(agent, source, meters)
@@ -120,6 +133,8 @@ def test_the_database_holds_what_the_plant_published(
     final = agent.until("all delivered", delivered_all, 60)
     agent.stop()
     assert agent.returncode == 0
+    record_property("first_flush_s", flushes)
+    print(f"first flush after a start: median {statistics.median(flushes):.2f} s, longest {max(flushes):.2f} s")
     judge_ledger(final["ledger"][0])
     stored = database_content(influxdb)
     judge_by_plant(stored, lives, source)

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 
 from connectors.modbus.config import ModbusDevice
+from connectors.modbus.connection import Reader
 from connectors.modbus.plan import Block, Limits, halves, hull, payload_size, seam
 from connectors.modbus.point import Point, Span
 from connectors.modbus.report import ILLEGAL, UNREACHED, Reading, Reporter
-from connectors.modbus.wire import NOT_ASKED, OK, TIMED_OUT, Scan
+from connectors.modbus.scan import NOT_ASKED, OK, TIMED_OUT, Scan
 from edge_agent.api import Clock, Outlet, Status
 
 RETRY_REFUSED: Final = 60.0
@@ -23,14 +24,6 @@ _SILENT: Final = 2
 """Readings without any answer after which a unit counts as silent."""
 _GONE: Final = 3
 """The same, after which its tags say BadNoCommunication in place of BadTimeout."""
-
-
-class Reader(Protocol):
-    """The connection, seen from a poller."""
-
-    async def read(self, scan: Scan) -> None:
-        """Reads `scan` on which `begin` was called; returns when it is complete, raises when the connection broke."""
-        ...
 
 
 class Poller:

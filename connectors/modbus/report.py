@@ -9,7 +9,7 @@ import numpy.typing as npt
 from connectors.modbus.decode import Decoder, Values
 from connectors.modbus.plan import Limits, Plan, make_plan
 from connectors.modbus.point import Point, Span
-from connectors.modbus.wire import GARBLED, NOT_ASKED, OK, TIMED_OUT, Scan
+from connectors.modbus.scan import GARBLED, NOT_ASKED, OK, TIMED_OUT, Scan
 from edge_agent.api import Flag, Frame, Kind, Status
 
 ILLEGAL: Final = frozenset({1, 2, 3})

@@ -9,95 +9,15 @@ Every scan has a window, the line has a limit over all scans, and scans take tur
 never starves a short one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-from connectors.modbus.plan import Block
+from connectors.modbus.scan import Scan
 from edge_agent.api import Clock, ProtocolError, Words
 
-OK: Final = 0
-TIMED_OUT: Final = -1
-GARBLED: Final = -2
-"""The answer to this transaction was of another unit, function code or length."""
-NOT_ASKED: Final = -3
-
-_ERROR: Final = 0x80
 _HEADER: Final = 6
 _LONGEST: Final = 254
 """Unit and the longest PDU of 253 bytes (V1.1b3, 4.1)."""
-_PATIENCE: Final = 2
-"""After so many timeouts in a row, or one before any answer, a scan asks no more."""
-
-
-class Scan:
-    """The reading of some of one device's blocks, used again and again. One reading at a time.
-
-    `outcome[i]` of block i is OK, an exception code (1…255), TIMED_OUT, GARBLED or NOT_ASKED; the payload of an OK one
-    is in `image`. `received[i]` is when its answer came (wall ns), `trip[i]` how long that took (s).
-    """
-
-    def __init__(self, unit: int, blocks: Sequence[Block], size: int, window: int, timeout: float) -> None:
-        """`blocks` and the image's `size` as in a Plan; `window` requests in flight; `timeout` in s per request."""
-        self.blocks = blocks
-        self.image = bytearray(size)
-        self.window = window
-        self.timeout = timeout
-        self.flying = 0
-        self.answered = 0
-        self.outcome = [NOT_ASKED] * len(blocks)
-        self.received = [0] * len(blocks)
-        self.trip = [0.0] * len(blocks)
-        self.requests = [block.request(unit) for block in blocks]
-        self._heads = [bytes((0, 3 + block.size, unit, block.span.function, block.size)) for block in blocks]
-        self._refusals = [bytes((0, 3, unit, block.span.function | _ERROR)) for block in blocks]
-        self._places = [(block.offset, block.offset + block.size) for block in blocks]
-        self._all = range(len(blocks))
-        self._which: Sequence[int] = self._all
-        self._next = 0
-        self._silent = 0
-
-    def begin(self, which: Sequence[int] | None = None) -> None:
-        """Prepares for the next reading, of all blocks or of those with the indices `which`, in that order."""
-        self.outcome = [NOT_ASKED] * len(self.blocks)
-        self._which = self._all if which is None else which
-        self._next = self.answered = self._silent = self.flying = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is left to send or to wait for."""
-        return self.flying == 0 and self._next >= len(self._which)
-
-    def take(self, most: int) -> Sequence[int]:
-        """The next blocks to ask for: as many as the window has room for, and at most `most`."""
-        first = self._next
-        taken = self._which[first : first + min(most, self.window - self.flying)]
-        self._next = first + len(taken)
-        self.flying += len(taken)
-        return taken
-
-    def answer(self, index: int, data: bytes, at: int, end: int, wall: int, trip: float) -> None:
-        """Takes the frame with its length field at `data[at]` and its end at `end` as the answer to block `index`."""
-        self.flying -= 1
-        self.answered += 1
-        self._silent = 0
-        self.received[index] = wall
-        self.trip[index] = trip
-        if data[at : at + 5] == self._heads[index]:
-            first, stop = self._places[index]
-            self.image[first:stop] = data[at + 5 : end]
-            self.outcome[index] = OK
-        elif data[at : at + 4] == self._refusals[index] and data[at + 4]:
-            self.outcome[index] = data[at + 4]
-        else:
-            self.outcome[index] = GARBLED
-
-    def time_out(self, index: int) -> None:
-        """No answer came to block `index`."""
-        self.flying -= 1
-        self.outcome[index] = TIMED_OUT
-        self._silent += 1
-        if not self.answered or self._silent >= _PATIENCE:
-            self._which = self._which[: self._next]
 
 
 class Line:
@@ -111,7 +31,7 @@ class Line:
         self.strays = 0
         self._clock = clock
         self._limit = limit
-        self._name = name
+        self.name = name
         self._tail = b""
         self._transaction = 0
         self._flying: dict[int, tuple[Scan, int, float]] = {}
@@ -149,7 +69,7 @@ class Line:
         while end - at >= _HEADER:
             length = data[at + 4] << 8 | data[at + 5]
             if data[at + 2] or data[at + 3] or not 3 <= length <= _LONGEST:
-                raise _garbage(self._name, data[at : at + _HEADER])
+                raise _garbage(self.name, data[at : at + _HEADER])
             stop = at + _HEADER + length
             if stop > end:
                 break
@@ -158,7 +78,7 @@ class Line:
                 self.strays += 1
             else:
                 scan, index, sent = entry
-                scan.answer(index, data, at + 4, stop, wall, now - sent)
+                scan.answer(index, data, at + _HEADER, stop, wall, now - sent)
                 if not scan.flying:
                     self._settle(scan)
             at = stop

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from connectors.modbus.config import ModbusDevice
 from connectors.modbus.poll import RETRY_REFUSED, Poller
-from connectors.modbus.wire import Line, Scan
+from connectors.modbus.scan import Scan
+from connectors.modbus.wire import Line
 from edge_agent.api import Flag, Frame, Kind, Status
 from tests.conformance.rig import Collector
 from tests.unit.modbus.plant import Memory, read

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from connectors.modbus.plan import Block, Limits, Plan, make_plan
 from connectors.modbus.point import Span
-from connectors.modbus.wire import GARBLED, NOT_ASKED, OK, TIMED_OUT, Line, Scan
+from connectors.modbus.scan import GARBLED, NOT_ASKED, OK, TIMED_OUT, Scan
+from connectors.modbus.wire import Line
 from edge_agent.api import ProtocolError
 from tests.unit.modbus.plant import Memory, answer, image_of
 

@@ -10,6 +10,7 @@ from edge_agent import __version__
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli import language as language_of_locale
 from edge_agent.cli.journal.commands import journal
+from edge_agent.cli.modbus.commands import modbus
 
 app = typer.Typer(
     name="edge-agent",
@@ -24,6 +25,7 @@ app = typer.Typer(
 hub_app = typer.Typer(help="Dashboards for hub staff. 허브 담당자용 대시보드", no_args_is_help=True)
 app.add_typer(hub_app, name="hub")
 app.add_typer(journal, name="journal")
+app.add_typer(modbus, name="modbus")
 
 Config = Annotated[Path, typer.Argument(help="The configuration file (YAML). 설정 파일")]
 LanguageOption = Annotated[str, typer.Option("--language", "-l", help="ko or en; default: the locale. 표시 언어")]

@@ -25,7 +25,7 @@ Until = Annotated[str, typer.Option("--to", help="Up to this time, which is left
 def stat(target: Target, json: Json = False, language: LanguageOption = "") -> None:
     """What is there: values, bytes, times, machines, sinks, rollups, damage. 저널의 내용을 요약합니다."""
     from edge_agent.cli.journal.stat import stat as show
-    from edge_agent.cli.journal.target import Speech
+    from edge_agent.cli.speech import Speech
 
     sys.exit(show(target, json, Speech(language or language_of_locale()), sys.stdout))
 
@@ -33,8 +33,8 @@ def stat(target: Target, json: Json = False, language: LanguageOption = "") -> N
 @journal.command()
 def verify(target: Target, json: Json = False, language: LanguageOption = "") -> None:
     """Read every byte and check every checksum and count; exit code 1 for damage. 저널이 온전한지 검사합니다."""
-    from edge_agent.cli.journal.target import Speech
     from edge_agent.cli.journal.verdict import check
+    from edge_agent.cli.speech import Speech
 
     sys.exit(check(target, json, Speech(language or language_of_locale()), sys.stdout))
 
@@ -74,6 +74,6 @@ def replay(
 ) -> None:
     """Send a stretch of time to one sink again, after the next start; the agent must be stopped. 다시 전송합니다."""
     from edge_agent.cli.journal.replay import replay as send_again
-    from edge_agent.cli.journal.target import Speech
+    from edge_agent.cli.speech import Speech
 
     sys.exit(send_again(config, sink, since, until, Speech(language or language_of_locale()), sys.stdout))

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from edge_agent.cli import EXIT_BUSY
 from edge_agent.cli.journal.moment import moment
-from edge_agent.cli.journal.target import Speech
+from edge_agent.cli.speech import Speech
 from edge_agent.clock import SystemClock
 from edge_agent.config.loader import load
 from edge_agent.errors import JournalError, Words

@@ -8,7 +8,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from edge_agent.cli.journal.moment import local_texts
-from edge_agent.cli.journal.target import Speech, store_of
+from edge_agent.cli.journal.target import store_of
+from edge_agent.cli.speech import Speech
 from edge_agent.journal import disk
 from edge_agent.journal.summary import summary
 

@@ -1,8 +1,6 @@
 """Target: the store that a person means, by its configuration or by its directory."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from edge_agent.errors import JournalError, Words
 from edge_agent.journal import disk
@@ -31,15 +29,3 @@ def store_of(target: Path) -> Path:
             "name the configuration file or the folder of journal.path; perhaps the agent has never run here",
         ),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """How to speak to whoever asked: the language, and the time zone (None: the machine's own)."""
-
-    language: str
-    zone: ZoneInfo | None = None
-
-    def say(self, ko: str, en: str) -> str:
-        """The words in the language."""
-        return ko if self.language == "ko" else en

@@ -17,8 +17,8 @@ from edge_agent.cli.journal.choice import chosen
 from edge_agent.cli.journal.export import Order, export
 from edge_agent.cli.journal.moment import local_texts, moment, utc_texts
 from edge_agent.cli.journal.stat import lines as stat_lines
-from edge_agent.cli.journal.target import Speech
 from edge_agent.cli.journal.verdict import lines as verdict_lines
+from edge_agent.cli.speech import Speech
 from edge_agent.errors import JournalError
 from edge_agent.journal.roller import EVERY_S, Roller
 from edge_agent.journal.segment import read_segment

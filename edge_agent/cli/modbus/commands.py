@@ -1,0 +1,52 @@
+"""The commands of `edge-agent modbus` and their options. Nothing heavy is imported before one is chosen."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli import language as language_of_locale
+
+modbus = typer.Typer(
+    help="The technician's tools for Modbus; they only read. 모드버스 현장 도구 (읽기 전용)",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+LanguageOption = Annotated[str, typer.Option("--language", "-l", help="ko or en; default: the locale. 표시 언어")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="File; default: standard output. 저장할 파일")]
+
+
+@modbus.command("import")
+def import_(
+    table: Annotated[Path, typer.Argument(help="The vendor's register table (.csv, .xlsx). 주소표")],
+    output: Output = None,
+    form: Annotated[str, typer.Option("--format", help="csv (for tags_file) or yaml; default: the file's end.")] = "",
+    maps: Annotated[
+        list[str] | None, typer.Option("--map", help="'HEADING=field', '-' for none; again for more. 열 제목=항목")
+    ] = None,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", help="int16 for rows without, or 'Long=int32'; again for more. 형식")
+    ] = None,
+    area: Annotated[str, typer.Option(help="HR, IR, DI or CO for addresses that name none. 영역")] = "",
+    base: Annotated[
+        int | None, typer.Option(min=0, max=1, help="Bare numbers count from 0 (wire) or 1 (number). 번호 기준")
+    ] = None,
+    hexadecimal: Annotated[bool, typer.Option("--hex", help="Bare addresses are hexadecimal. 16진 주소")] = False,
+    sheet: Annotated[str, typer.Option(help="Sheet of a workbook. 시트 이름")] = "",
+    unit: Annotated[int, typer.Option(min=0, max=255, help="Unit number, for yaml. 국번")] = 1,
+    language: LanguageOption = "",
+) -> None:
+    """A vendor's register table to tags, with a report of every row not read. 주소표를 태그로 바꿉니다."""
+    from edge_agent.cli.modbus.importing import Order, import_table, is_type
+
+    form = form or ("yaml" if output is not None and output.suffix in (".yaml", ".yml") else "csv")
+    if form not in ("csv", "yaml"):
+        raise typer.BadParameter("--format is csv or yaml")
+    if area and area.upper() not in ("HR", "IR", "DI", "CO"):
+        raise typer.BadParameter("--area is HR, IR, DI or CO")
+    if wrong := [text for text in types or () if not is_type(text)]:
+        raise typer.BadParameter(f"--type {wrong[0]}: write int16, float32, bool, text16, or 'WORD=int16'")
+    chosen = language or language_of_locale()
+    order = Order(maps or (), types or (), area, base, hexadecimal, sheet, form, unit, output, chosen)
+    sys.exit(import_table(table, order, sys.stdout, sys.stderr))

@@ -192,7 +192,7 @@ def bit_of(text: str) -> int:
 
 # Types.
 
-_FLOAT: Final = re.compile(r"float|real|실수|부동|single|double|ieee|^f(?:16|32|64)$")
+_FLOAT: Final = re.compile(r"float|real|실수|부동|single|double(?!word)|ieee|^f(?:16|32|64)$")
 _INTEGER: Final = re.compile(
     r"int|정수|signed|word|워드|short|long|byte|바이트|부호|^[isu](?:8|16|32|64)$|\d+(?:bit|비트)$"
 )
@@ -207,6 +207,7 @@ _WIDE: Final = (
     (64, r"lint|qword|lreal|double(?!word)|4(?:word|워드)"),
     (32, r"dint|dword|더블|double|long|2(?:word|워드)"),
 )
+_NO_SIZE: Final = re.compile(r"(?<!\d)(?!754)\d{3,}")
 _BYTE: Final = re.compile(r"sint|byte|바이트|char")
 
 
@@ -228,6 +229,8 @@ def type_of(text: str, count: int, reading: Reading) -> str:
         return _text(text, word, count)
     if _BOOL.fullmatch(word):
         return BOOL
+    if _NO_SIZE.search(word):
+        raise _unknown_type(text)
     size = _size(word, count)
     if _FLOAT.search(word):
         return _known(text, f"float{max(size, 32) if '16' not in word else 16}")

@@ -100,26 +100,26 @@ class _Reader:
         return bool(area)
 
     def _take(self, row: Row) -> None:
-        address, count, area = self._address(row)
-        if area == 0 or _WRITES.fullmatch(plain(self._cell(row, "access"))):
-            raise _written()
+        address, count = self._address(row)
         tag = self._tag(row, address, count)
         _check(tag)
         self._once(row, tag)
         self._name(row, tag, address)
         self.out.tags.append(tag)
 
-    def _address(self, row: Row) -> tuple[Address, int, int | None]:
-        """The address, the registers that it spans, and the function code of the row (0: it is only written)."""
+    def _address(self, row: Row) -> tuple[Address, int]:
+        """The address, and the registers that it spans where the row says so, else 0."""
         text = row[self.out.address]
         if not text:
             raise _no_address()
         area = self._area(row)
+        if area == 0 or _WRITES.fullmatch(plain(self._cell(row, "access"))):
+            raise _written()
         address, count = address_of(text, area or 0, self.reading, hexadecimal=self.hexadecimal)
         bit = bit_of(self._cell(row, "bit"))
         if bit != WHOLE and address.is_register:
             address = replace(address, bit=bit)
-        return address, count or int(number_of(self._cell(row, "count"), "count") or 0), area
+        return address, count or int(number_of(self._cell(row, "count"), "count") or 0)
 
     def _area(self, row: Row) -> int | None:
         """The row's own function code; an empty cell means that of the row above, as in joined cells."""

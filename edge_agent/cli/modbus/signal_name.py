@@ -44,6 +44,7 @@ _GLOSSARY: Final = {
     "하중": "load",
     "토크": "torque",
     "진동": "vibration",
+    "가열로": "furnace",
     "가열": "heat",
     "냉각": "cool",
     "출력": "output",

@@ -66,6 +66,77 @@ def test_no_other_cut_needs_fewer_blocks(wanted: list[Span], most: int) -> None:
     assert len(make_plan(wanted, Limits(registers=most, gap=124)).blocks) == fewest(wanted, most)
 
 
+def cheapest(wanted: list[Span], most: int, refused: set[Span], worth: float, gap: int) -> float:
+    """Exhaustive: every way to deal the spans out to blocks in their order; the least sum of worth and bytes."""
+    outer = sorted(s for s in set(wanted) if not any(o != s and o.covers(s) for o in wanted))
+    costs = [0.0]
+    for j in range(1, len(outer) + 1):
+        ways = []
+        for i in range(j):
+            block = hull(outer[i:j])
+            gaps = [b.start - a.end for a, b in pairwise(outer[i:j])]
+            if _size(block) <= most and max(gaps, default=0) <= gap and not any(block.covers(no) for no in refused):
+                ways.append(costs[i] + worth + 2 * _size(block))
+        costs.append(min(ways))
+    return costs[-1]
+
+
+def _size(span: Span) -> int:
+    return span.end - span.start
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(spans(room=60).map(lambda s: s._replace(function=3)), min_size=1, max_size=12),
+    st.integers(4, 20),
+    st.sets(spans(room=60, most=3).map(lambda s: s._replace(function=3)), max_size=3),
+    st.floats(0, 60),
+    st.integers(0, 30),
+)
+def test_no_other_plan_is_cheaper(wanted: list[Span], most: int, refused: set[Span], worth: float, gap: int) -> None:
+    readable = [s for s in wanted if not any(s.covers(no) for no in refused)]
+    plan = make_plan(wanted, Limits(registers=most, gap=gap), refused, worth)
+    cost = sum(worth + block.size for block in plan.blocks)
+    assert cost == pytest.approx(cheapest(readable, most, refused, worth, gap))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(spans(), min_size=1, max_size=60), limits, st.sets(spans(most=8), max_size=6), st.floats(1, 300),
+    st.integers(2, 5),
+)  # fmt: skip  # one line a strategy is no clearer
+def test_variety_breaks_no_limit_and_costs_little(
+    wanted: list[Span], limit: Limits, refused: set[Span], worth: float, distinct: int
+) -> None:
+    plan = make_plan(wanted, limit, refused, worth, distinct)
+    assert_right(plan, wanted, limit, refused)
+    plain = make_plan(wanted, limit, refused, worth)
+    assert plan.refused == plain.refused
+    assert _price(plan, worth) <= 1.1 * _price(plain, worth) + 16  # the last byte of coils is not counted there
+
+
+def _price(plan: Plan, worth: float) -> float:
+    return sum(worth + block.size for block in plan.blocks)
+
+
+def test_neighbours_differ_in_length() -> None:
+    plan = make_plan([Span(3, 2 * i, 2 * i + 2) for i in range(10_000)], Limits(), distinct=5)
+    assert [block.span.end - block.span.start for block in plan.blocks[:6]] == [124, 122, 120, 118, 116, 124]
+    assert len(plan.blocks) == 167
+    assert all(a.span.end == b.span.start for a, b in pairwise(plan.blocks))
+
+
+@pytest.mark.parametrize(("worth", "blocks"), [(0.5, 3), (2.5, 2), (15.9, 2), (16.1, 1)])
+def test_a_gap_is_read_over_while_its_bytes_cost_less_than_a_request(worth: float, blocks: int) -> None:
+    wanted = [Span(3, 0, 2), Span(3, 3, 4), Span(3, 12, 13)]
+    assert len(make_plan(wanted, Limits(gap=124), worth=worth).blocks) == blocks
+
+
+def test_a_span_wider_than_the_device_s_limit_is_not_asked_for() -> None:
+    plan = make_plan([Span(3, 0, 2), Span(3, 5, 6)], Limits(registers=1))
+    assert (plan.refused, [b.span for b in plan.blocks]) == ((Span(3, 0, 2),), [Span(3, 5, 6)])
+
+
 def test_ten_thousand_floats_take_162_requests() -> None:
     plan = make_plan([Span(3, 2 * i, 2 * i + 2) for i in range(10_000)], Limits())
     assert len(plan.blocks) == 162  # 62 of them fit into 125 registers

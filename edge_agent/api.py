@@ -20,8 +20,10 @@ After each (re)connection every tag gets a row (value or bad status) as soon as 
 delivers batches. `write` gets a batch and answers for every row: delivered, refused (with the reason), or dropped (with
 the reason, for rows that this kind of destination has no place for). When nothing of the batch can be said to be
 delivered, it raises `NotConnected`, `TimedOut`, `Refused` or `Overloaded` and gets the same rows again later: writing a
-row twice must leave the destination as if it was written once. One `write` is in flight at a time. `write` runs on the
-event loop; encoding and blocking I/O belong in a worker thread (`anyio.to_thread.run_sync`).
+row twice must leave the destination as if it was written once. One `write` is in flight at a time. `write` blocks:
+it is called in a worker thread, in the same trip in which the journal is read before it and the cursor advanced after
+it, for each trip costs more than encoding some thousand values. What it waits for has deadlines of its own. `close` may
+come from another thread while a `write` is under way, which then raises soon; after it the sink is not used any more.
 
 ## Time base
 All times are ns since 1970 UTC, int64. Monotonic seconds are for intervals only. Both come from the injected `Clock`.
@@ -151,12 +153,12 @@ class Answer:
 class Sink(Protocol):
     """One destination. Built by the registry as `Class(section, clock)`."""
 
-    async def write(self, batch: Batch) -> Answer:
-        """Delivers; see the module's head."""
+    def write(self, batch: Batch) -> Answer:
+        """Delivers, and blocks until it is done; see the module's head."""
         ...
 
-    async def close(self) -> None:
-        """Lets go of sockets and threads; called once."""
+    def close(self) -> None:
+        """Lets go of sockets and threads, and ends a `write` under way; called once, from any thread."""
         ...
 
 

@@ -10,6 +10,7 @@ goes on at the end of the log. What was left behind follows between the live bat
 """
 
 import random
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,14 +172,11 @@ class Delivery:
         """One batch of a lane; False when there was nothing to do. Waits out the back-off after a failure."""
         began = self._clock.monotonic()
         try:
-            batch = await self._read(lane)
-            if batch is None:
+            delivered = await self._deliver_next(lane)
+            if delivered is None:
                 self._nothing(lane, began)
                 return False
-            answer = await self._write(batch)
-            with anyio.CancelScope(shield=True):
-                await self._in_thread(lambda: self.cursor.advance(batch, answer))
-            self._say_what_was_not_taken(batch, answer)
+            self._say_what_was_not_taken(*delivered)
         except EdgeAgentError as error:
             await self._failed(lane, error)
         except TimeoutError:
@@ -187,15 +185,51 @@ class Delivery:
             _log.exception("sink_failed", sink=self.health.name)
             await self._failed(lane, _unexpected(self.health.name, error))
         else:
-            self._succeeded(lane, batch, began)
+            self._succeeded(lane, delivered[0], began)
             await self._pause(began + self.section.spacing - self._clock.monotonic())
         return True
 
-    async def _read(self, lane: Lane) -> Batch | None:
-        if lane.backfill:
-            return await self._in_thread(lambda: self.cursor.read(self._late_rows, backfill=True))
-        await self._let_pass()
-        return await self._in_thread(lambda: self.cursor.read(self.section.max_batch_rows))
+    async def _deliver_next(self, lane: Lane) -> tuple[Batch, Answer] | None:
+        """The next batch of a lane and the sink's answer, which the cursor has taken; None where there was nothing.
+
+        All in one trip to a worker thread, for the trips cost more than what is done there. Where nobody waits for the
+        answer any more (a stop, a write without an end) the sink is closed under it, and the next write has a new one.
+        """
+        if not lane.backfill:
+            await self._let_pass()
+        if not self.cursor.waits(backfill=lane.backfill):
+            return None
+        wanted, ended = threading.Event(), threading.Event()
+        wanted.set()
+
+        def deliver() -> tuple[Batch, Answer] | None:
+            try:
+                return self._exchange(lane, wanted)
+            finally:
+                ended.set()
+
+        try:
+            with anyio.fail_after(WRITE_S):
+                return await anyio.to_thread.run_sync(deliver, limiter=self._disk, abandon_on_cancel=True)
+        finally:
+            if not ended.is_set():
+                wanted.clear()
+                await self.close()
+                self._sink = None
+                with anyio.move_on_after(CLOSE_S, shield=True):
+                    await anyio.to_thread.run_sync(ended.wait, CLOSE_S)
+
+    def _exchange(self, lane: Lane, wanted: threading.Event) -> tuple[Batch, Answer] | None:
+        rows = self._late_rows if lane.backfill else self.section.max_batch_rows
+        batch = self.cursor.read(rows, backfill=lane.backfill)
+        if batch is None or not wanted.is_set():
+            return None
+        if self._sink is None:
+            self._sink = self._make()
+        answer = self._sink.write(batch)
+        if wanted.is_set():
+            self.cursor.advance(batch, answer)
+        return batch, answer
 
     async def _let_pass(self) -> None:
         """Leaves behind what waits, where that is too much or too old. Nothing is left behind at a stop."""
@@ -216,12 +250,6 @@ class Delivery:
             return self._clock.monotonic() - fresh
         since = await self._in_thread(self.cursor.waiting_since)
         return abs(self._clock.wall() - since) / 1e9
-
-    async def _write(self, batch: Batch) -> Answer:
-        if self._sink is None:
-            self._sink = self._make()
-        with anyio.fail_after(WRITE_S):
-            return await self._sink.write(batch)
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         return await anyio.to_thread.run_sync(work, limiter=self._disk)
@@ -327,7 +355,7 @@ class Delivery:
             return
         with anyio.move_on_after(CLOSE_S, shield=True):
             try:
-                await self._sink.close()
+                await anyio.to_thread.run_sync(self._sink.close, abandon_on_cancel=True)
             except Exception:  # noqa: BLE001 - this is the sink's supervisor: its fault must not stop the others
                 _log.exception("sink_failed", sink=self.health.name)
 

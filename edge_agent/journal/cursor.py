@@ -108,6 +108,13 @@ class Cursor:
         """Rows that wait in the live lane."""
         return max(0, self._log.view.rows - self._state.live.row)
 
+    def waits(self, *, backfill: bool = False) -> bool:
+        """Whether a read of this lane could find something: rows, events, or word of rows that are no more."""
+        state, view = self._state, self._log.view
+        if backfill:
+            return bool(state.ranges)
+        return state.live.sequence < view.sequence or state.live.row < view.rows
+
     @property
     def quarantine_path(self) -> Path:
         """Where refused rows are; the file may not exist."""

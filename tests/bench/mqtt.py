@@ -48,13 +48,13 @@ async def _way(name: str, url: str, more: dict[str, object], library: float) -> 
     sink = MqttSink(MqttSection.model_validate(section), SystemClock())
     machines = [Machine("siheung", f"line{i % 5}", f"furnace{i}", "furnace") for i in range(MACHINES)]
     tags = TagTable([Tag(f"zone_{j}_temperature", machine, "plc") for machine in machines for j in range(SIGNALS)])
-    await sink.write(_batch(tags, 0))
+    sink.write(_batch(tags, 0))
     number, cpu, began = 0, time.process_time(), time.perf_counter()
     while time.perf_counter() - began < LEAST_S:
         number += 1
-        await sink.write(_batch(tags, number))
+        sink.write(_batch(tags, number))
     spent, took = time.process_time() - cpu, time.perf_counter() - began
-    await sink.close()
+    sink.close()
     cost = spent / (number * BATCH) * 1e6
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     return Record(name, number * BATCH / took, cost, rss, ratio_to_library=cost / library)

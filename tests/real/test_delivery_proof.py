@@ -73,7 +73,7 @@ async def deliver(cursor: Cursor, sink: InfluxDbSink) -> None:
     """All that is owed, in both lanes."""
     for backfill in (False, True):
         while (batch := cursor.read(10_000, backfill=backfill)) is not None:
-            cursor.advance(batch, await sink.write(batch))
+            cursor.advance(batch, sink.write(batch))
 
 
 def checksum(database: Any, *, states: bool) -> tuple[int, str]:
@@ -112,7 +112,7 @@ async def test_a_range_sent_twice_again_leaves_count_and_checksum(
     assert after[0] == after[1], "a range begins with each tag's state, at the same times both times"
     assert cursor.state.again["delivered"] == 4000, "two times two thousand rows were sent"
     assert cursor.ledger() == ledger, "the balance knows each row once"
-    await sink.close()
+    sink.close()
     journal.close()
 
 
@@ -128,7 +128,7 @@ async def test_one_bad_point_among_five_thousand_costs_itself_and_few_requests(
     with CountingRelay(influxdb.port) as relay:
         sink = sink_to(influxdb, tmp_path, f"http://127.0.0.1:{relay.port}")
         await deliver(cursor, sink)
-        await sink.close()
+        sink.close()
     ledger = cursor.ledger()
     assert (ledger.delivered, ledger.quarantined, ledger.waiting, dict(ledger.dropped)) == (ROWS - 1, 1, 0, {})
     (line,) = cursor.quarantine_path.read_text("utf-8").splitlines()

@@ -118,9 +118,9 @@ async def test_grafana_reads_influxdb_1_by_the_same_queries(influxdb1: InfluxDB1
 async def write_data(section: HubSection, sites: list[TagTable]) -> None:
     for tags in sites:
         sink = InfluxDbSink(section, SystemClock())
-        answer = await sink.write(batch_for(tags, SystemClock().wall() // MS * MS))
+        answer = sink.write(batch_for(tags, SystemClock().wall() // MS * MS))
         assert (answer.refused, answer.dropped) == ([], {})
-        await sink.close()
+        sink.close()
 
 
 def bucket_is_as_described(influxdb: InfluxDB) -> None:

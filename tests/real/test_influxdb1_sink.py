@@ -26,7 +26,7 @@ def sink_to(there: InfluxDB1, tmp_path: Path, password: str | None = None, **mor
 async def sink(influxdb1: InfluxDB1, tmp_path: Path) -> AsyncIterator[InfluxDbSink]:
     sink = sink_to(influxdb1, tmp_path)
     yield sink
-    await sink.close()
+    sink.close()
 
 
 def values(database: InfluxDB1) -> int:
@@ -38,9 +38,9 @@ async def test_everything_arrives_and_twice_is_once(influxdb1, tmp_path, precisi
     bad = int(Status.BAD_SENSOR_FAILURE)
     for _ in range(2):
         sink = sink_to(influxdb1, tmp_path, precision=precision)
-        assert (await sink.write(scan(1000))).refused == []
-        assert (await sink.write(batch_of((0, 90_000, None, bad), (1, 90_000, '문 "열림"')))).refused == []
-        await sink.close()
+        assert (sink.write(scan(1000))).refused == []
+        assert (sink.write(batch_of((0, 90_000, None, bad), (1, 90_000, '문 "열림"')))).refused == []
+        sink.close()
     assert values(influxdb1) == 1000
     rows = influxdb1.query_influxql('SELECT "zone_0" FROM "furnace"')
     assert {row["time"]: row["zone_0"] for row in rows} == {T0 + i * 100 * MS: i * 5 + 0.5 for i in range(200)}
@@ -52,7 +52,7 @@ async def test_a_type_conflict_is_quarantined_alone_with_the_servers_words(influ
     login = {"db": influxdb1.bucket, "u": influxdb1.user, "p": influxdb1.password}
     line = f"furnace,site=siheung,line=line1,machine=furnace1 zone_1=1i {T0}\n"
     influxdb1.call("POST", "/write", login, line.encode())
-    answer = await sink.write(scan(1000))
+    answer = sink.write(scan(1000))
     assert sorted(row for refusal in answer.refused for row in refusal.rows) == list(range(1, 1000, 5))
     assert all("field type conflict" in refusal.reason for refusal in answer.refused)
     assert values(influxdb1) == 800 + 1
@@ -62,12 +62,12 @@ async def test_points_beyond_the_retention_stand_alone(influxdb1, tmp_path):
     influxdb1.query_influxql('CREATE RETENTION POLICY "short" ON "line" DURATION 1h REPLICATION 1')
     sink = sink_to(influxdb1, tmp_path, policy="short")
     now = SystemClock().wall() // MS - T0 // MS
-    answer = await sink.write(batch_of((0, 0, 1.0), (1, now, 2.0), (2, 5, 3.0), (3, now, 4.0)))
+    answer = sink.write(batch_of((0, 0, 1.0), (1, now, 2.0), (2, 5, 3.0), (3, now, 4.0)))
     assert sorted(row for refusal in answer.refused for row in refusal.rows) == [0, 2]
     assert all("retention" in refusal.reason for refusal in answer.refused)
     (row,) = influxdb1.query_influxql('SELECT "force_0" FROM "short"."press"')
     assert row["force_0"] == 4.0
-    await sink.close()
+    sink.close()
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ async def test_points_beyond_the_retention_stand_alone(influxdb1, tmp_path):
 async def test_what_a_person_must_mend_keeps_everything(influxdb1, tmp_path, password, more, words):
     sink = sink_to(influxdb1, tmp_path, password, **more)
     with pytest.raises(Refused, match=words):
-        await sink.write(scan(10))
-    await sink.close()
+        sink.write(scan(10))
+    sink.close()
     right = sink_to(influxdb1, tmp_path)
-    assert (await right.write(scan(10))).refused == []
-    await right.close()
+    assert (right.write(scan(10))).refused == []
+    right.close()
 
 
 async def test_a_user_without_the_right_to_write_is_refused(influxdb1, sink, tmp_path):
@@ -95,8 +95,8 @@ async def test_a_user_without_the_right_to_write_is_refused(influxdb1, sink, tmp
     file.write_text("r")
     reader = sink_to(influxdb1, tmp_path, user={"name": "reader", "password": {"file": str(file)}})
     with pytest.raises(Refused, match="may not write"):
-        await reader.write(scan(10))
+        reader.write(scan(10))
     influxdb1.query_influxql('GRANT WRITE ON "line" TO reader')
-    assert (await reader.write(scan(10))).refused == []
+    assert (reader.write(scan(10))).refused == []
     assert values(influxdb1) == 10
-    await reader.close()
+    reader.close()

@@ -33,7 +33,7 @@ def sink_to(database: Database, tmp_path: Path, token: str | None = None, **more
 async def sink(influxdb: InfluxDB, tmp_path: Path) -> AsyncIterator[InfluxDbSink]:
     sink = sink_to(influxdb, tmp_path)
     yield sink
-    await sink.close()
+    sink.close()
 
 
 def stored(database: InfluxDB, measurement: str, field: str) -> dict[int, float]:
@@ -46,7 +46,7 @@ async def test_every_float64_comes_back_bit_for_bit(influxdb, sink):
     bits = rng.integers(0, 2**64, 5000, dtype=np.uint64).view(np.float64)
     values = np.concatenate([EXACT, bits[np.isfinite(bits)], np.round(rng.normal(200, 50, 5000), 3)])
     times = T0 + np.arange(len(values)) * MS
-    answer = await sink.write(Batch(tag_table(), Frame.of_floats(np.zeros(len(values)), times, values)))
+    answer = sink.write(Batch(tag_table(), Frame.of_floats(np.zeros(len(values)), times, values)))
     assert (answer.refused, answer.dropped) == ([], {})
     assert stored(influxdb, "furnace", "zone_0") == dict(zip(times.tolist(), values.tolist(), strict=True))
 
@@ -56,7 +56,7 @@ async def test_float32_comes_back_as_its_shortest_decimal(influxdb, sink):
     values = np.concatenate([np.array([250.13, 0.1, 3.4028235e38, 1e-45], np.float32), bits[np.isfinite(bits)]])
     times = T0 + np.arange(len(values)) * MS
     frame = Frame.of_floats(np.zeros(len(values)), times, values.astype(np.float64), kind=Kind.FLOAT32)
-    await sink.write(Batch(tag_table(), frame))
+    sink.write(Batch(tag_table(), frame))
     back = stored(influxdb, "furnace", "zone_0")
     assert [back[time] for time in times.tolist()[:4]] == [250.13, 0.1, 3.4028235e38, 1e-45]
     assert all(np.float32(back[time]) == value for time, value in zip(times.tolist(), values, strict=True))
@@ -78,9 +78,9 @@ async def test_every_kind_and_status_and_text_and_twice_is_once(influxdb, sink, 
     before = None
     for _ in range(2):
         other = sink_to(influxdb, tmp_path)
-        answer = await other.write(dataclasses.replace(batch, events=events))
+        answer = other.write(dataclasses.replace(batch, events=events))
         assert (answer.refused, answer.dropped) == ([], {})
-        await other.close()
+        other.close()
         everything = {m: influxdb.query_influxql(f'SELECT * FROM "{m}"') for m in influxdb.measurements()}
         assert before in (None, everything)
         before = everything
@@ -103,7 +103,7 @@ async def test_a_type_conflict_is_quarantined_alone_and_its_neighbours_arrive(in
         {"org": influxdb.org, "bucket": influxdb.bucket, "precision": "ms"},
         f"furnace,site=siheung,line=line1,machine=furnace1 zone_1=1i {T0 // MS}\n".encode(),
     )
-    answer = await sink.write(scan(2000))
+    answer = sink.write(scan(2000))
     refused = sorted(row for refusal in answer.refused for row in refusal.rows)
     assert refused == list(range(1, 2000, 5))
     assert "field type conflict" in answer.refused[0].reason
@@ -119,11 +119,11 @@ async def test_points_beyond_the_retention_are_refused_and_no_other(influxdb, tm
     now = SystemClock().wall() // MS * MS
     rows = np.arange(3000)
     times = np.where(rows < 1000, T0 + rows * MS, now - rows * MS)
-    answer = await sink.write(Batch(tag_table(), Frame.of_floats(rows % 5, times, rows + 0.5)))
+    answer = sink.write(Batch(tag_table(), Frame.of_floats(rows % 5, times, rows + 0.5)))
     assert sorted(row for refusal in answer.refused for row in refusal.rows) == list(range(1000))
     assert all("retention" in refusal.reason for refusal in answer.refused)
     assert count_values(hub) == 2000
-    await sink.close()
+    sink.close()
 
 
 @pytest.mark.parametrize(
@@ -137,23 +137,23 @@ async def test_points_beyond_the_retention_are_refused_and_no_other(influxdb, tm
 async def test_a_wrong_token_bucket_or_org_keeps_everything(influxdb, tmp_path, token, more, words):
     sink = sink_to(influxdb, tmp_path, token, **more)
     with pytest.raises(Refused, match=words):
-        await sink.write(scan(10))
-    await sink.close()
+        sink.write(scan(10))
+    sink.close()
 
 
 async def test_the_hub_comes_back(influxdb, sink):
-    await sink.write(scan(10))
+    sink.write(scan(10))
     influxdb.stop()
     with pytest.raises(NotConnected):
-        await sink.write(scan(20))
+        sink.write(scan(20))
     influxdb.start()
-    answer = await sink.write(scan(20))
+    answer = sink.write(scan(20))
     assert (answer.refused, answer.dropped) == ([], {"superseded": 5})
     assert influxdb.count("furnace") + influxdb.count("press") == 20
 
 
 async def test_counting_values(influxdb, sink):
-    await sink.write(scan(100))
+    sink.write(scan(100))
     hub = Hub(influxdb.url, influxdb.token, influxdb.org, influxdb.bucket)
     assert count_values(hub) == 100
     assert count_values(hub, "press") == 40
@@ -170,12 +170,12 @@ async def test_counting_values(influxdb, sink):
 
 async def test_victoria_metrics_holds_the_same_once(victoria: VictoriaMetrics, tmp_path):
     sink = sink_to(victoria, tmp_path)
-    answer = await sink.write(scan(1000))
+    answer = sink.write(scan(1000))
     assert (answer.refused, answer.dropped) == ([], {})
-    await sink.close()
+    sink.close()
     again = sink_to(victoria, tmp_path)
-    await again.write(scan(1000))
-    await again.close()
+    again.write(scan(1000))
+    again.close()
     assert victoria.count("furnace") + victoria.count("press") == 1000
     (series,) = victoria.series('{__name__="furnace_zone_0"}')
     assert series["values"] == [i * 5 + 0.5 for i in range(200)]
@@ -192,8 +192,8 @@ async def test_victoria_metrics_through_version_1_too_and_texts_become_0(victori
     facts = {"name": "hub", "sink": "influxdb1", "url": victoria.url, "database": "any", "encoder": "python"}
     sink = InfluxDbSink(InfluxDb1Section.model_validate(facts), SystemClock())
     batch = dataclasses.replace(batch_of((0, 0, 1.5), (1, 0, "가동")), events=(event_of(),))
-    assert (await sink.write(batch)).refused == []
-    await sink.close()
+    assert (sink.write(batch)).refused == []
+    sink.close()
     assert victoria.count("furnace") == 1
     (text,) = victoria.series('{__name__="event_text"}')
     assert text["values"] == [0]

@@ -60,13 +60,13 @@ def seen(mosquitto: Mosquitto) -> Iterator[Subscriber]:
 async def sink(mosquitto: Mosquitto) -> AsyncIterator[MqttSink]:
     sink = sink_to(mosquitto.url)
     yield sink
-    await sink.close()
+    sink.close()
 
 
 async def refusal_of(sink: MqttSink) -> EdgeAgentError:
     with pytest.raises(EdgeAgentError) as caught:
-        await sink.write(scan(10))
-    await sink.close()
+        sink.write(scan(10))
+    sink.close()
     assert all((caught.value.cause.ko, caught.value.cause.en, caught.value.hint.ko, caught.value.hint.en))
     return caught.value
 
@@ -75,8 +75,8 @@ async def test_every_float_and_kind_comes_as_it_was(seen: Subscriber, sink: Mqtt
     bits = np.random.default_rng(3).integers(0, 2**64, 2000, dtype=np.uint64).view(np.float64)
     values = np.concatenate([[0.0, 0.1, -1e-7, 5e-324, 1.7976931348623157e308, 1 / 3], bits[np.isfinite(bits)]])
     times = T0 + np.arange(len(values)) * 1_000_001
-    await sink.write(Batch(tag_table(), Frame.of_floats(np.zeros(len(values)), times, values)))
-    await sink.write(batch_of((1, 0, np.float32(250.13)), (2, 0, 2**63 - 1), (3, 0, False), (4, 0, '가동 "1"\n')))
+    sink.write(Batch(tag_table(), Frame.of_floats(np.zeros(len(values)), times, values)))
+    sink.write(batch_of((1, 0, np.float32(250.13)), (2, 0, 2**63 - 1), (3, 0, False), (4, 0, '가동 "1"\n')))
     seen.until("the last", lambda: seen.of("edge/siheung/line2/press1/force_1"), 40.0)
     floats = seen.of(f"{ZONE}0")
     assert [one["value"] for one in floats] == values.tolist()
@@ -90,9 +90,9 @@ async def test_every_float_and_kind_comes_as_it_was(seen: Subscriber, sink: Mqtt
 async def test_what_is_not_good_has_no_value_and_events_arrive(seen: Subscriber, sink: MqttSink) -> None:
     batch = batch_of((0, 0, None, BAD), (0, 1, 5.5, BAD), (0, 2, 6.5, UNCERTAIN), (0, 3, float("nan")), (-1, 3, 1.0))
     late = dataclasses.replace(batch_of((1, 0, 7.5)).frame, flags=np.uint16([Flag.BACKFILL]))
-    answer = await sink.write(dataclasses.replace(batch, events=(event_of(),)))
+    answer = sink.write(dataclasses.replace(batch, events=(event_of(),)))
     assert answer.dropped == {"not_a_number": 1, "unknown_tag": 1}
-    await sink.write(Batch(batch.tags, late))
+    sink.write(Batch(batch.tags, late))
     seen.until("the last", lambda: seen.of(f"{ZONE}1"))
     ms = T0 // MS
     assert seen.of(f"{ZONE}0") == [
@@ -109,8 +109,8 @@ async def test_what_is_not_good_has_no_value_and_events_arrive(seen: Subscriber,
 async def test_one_message_a_machine_and_time(mosquitto: Mosquitto, seen: Subscriber) -> None:
     sink = sink_to(mosquitto.url, topic="{site}/{machine}", prefix="umh/v1", retain=True)
     batch = batch_of((0, 0, 1.5), (1, 0, None, BAD), (2, 0, 3, UNCERTAIN), (3, 0, True), (0, 1, 2.5), (0, 1, 3.5))
-    await sink.write(batch)
-    await sink.close()
+    sink.write(batch)
+    sink.close()
     seen.until("the last", lambda: len(seen.of("umh/v1/siheung/furnace1")) == 3)
     ms = T0 // MS
     assert seen.of("umh/v1/siheung/furnace1") == [
@@ -132,24 +132,24 @@ async def test_one_message_a_machine_and_time(mosquitto: Mosquitto, seen: Subscr
 
 async def test_online_offline_and_gone_without_a_word(mosquitto: Mosquitto, seen: Subscriber) -> None:
     sink = sink_to(mosquitto.url)
-    await sink.write(scan(5))
-    await sink.close()
+    sink.write(scan(5))
+    sink.close()
     other = sink_to(mosquitto.url)
-    await other.write(scan(5))
+    other.write(scan(5))
     other._broker.cut()
     seen.until("the will", lambda: len(seen.of(STATUS)) == 4)
     said = seen.of(STATUS)
     assert [one["state"] for one in said] == ["online", "offline", "online", "offline"]
     assert [one.get("reason") for one in said[1::2]] == ["stopped", "connection lost"]
-    await other.close()
+    other.close()
 
 
 async def test_a_quiet_connection_is_kept(mosquitto: Mosquitto, seen: Subscriber) -> None:
     sink = sink_to(mosquitto.url, keep_alive="1s")
-    await sink.write(scan(5))
+    sink.write(scan(5))
     await anyio.sleep(2.5)
-    await sink.write(scan(10))
-    await sink.close()
+    sink.write(scan(10))
+    sink.close()
     assert [one["state"] for one in seen.of(STATUS)][:1] == ["online"]
     assert len(seen.of(STATUS)) <= 2, "never lost"
 
@@ -160,12 +160,12 @@ async def test_a_wrong_password_is_said_and_the_right_one_read_anew(tmp_path: Pa
     file.write_text("wrong\n")
     sink = sink_to(broker.url, user="gateway1", password={"file": str(file)})
     with pytest.raises(Refused, match=r"user|authorised") as caught:
-        await sink.write(scan(10))
+        sink.write(scan(10))
     assert "암호" in caught.value.cause.ko + caught.value.hint.ko
     assert "wrong" not in str(caught.value).replace("is wrong", "")
     file.write_text("right\n")
-    assert await sink.write(scan(10)) == Answer([], {})
-    await sink.close()
+    assert sink.write(scan(10)) == Answer([], {})
+    sink.close()
 
 
 async def test_a_topic_that_is_not_allowed_keeps_the_data(tmp_path: Path, mosquitto_with: Any) -> None:
@@ -177,20 +177,20 @@ async def test_a_topic_that_is_not_allowed_keeps_the_data(tmp_path: Path, mosqui
     with pytest.raises(
         NotConnected
     ):  # this broker breaks off after its answer, and what was on its way takes that along
-        await sink.write(scan(10))
+        sink.write(scan(10))
     for _ in range(2):
         with pytest.raises(Refused, match=r"line2/press1/force_0: the broker says: not authorised"):
-            await sink.write(scan(10))
-    await sink.write(batch_of((0, 0, 1.5)))
-    await sink.close()
+            sink.write(scan(10))
+    sink.write(batch_of((0, 0, 1.5)))
+    sink.close()
 
 
 async def test_another_client_with_the_same_name_is_said(mosquitto: Mosquitto) -> None:
     sink, twin = sink_to(mosquitto.url), sink_to(mosquitto.url)
-    await sink.write(scan(5))
-    await twin.write(scan(5))
+    sink.write(scan(5))
+    twin.write(scan(5))
     assert "client_id" in (await refusal_of(sink)).hint.en
-    await twin.close()
+    twin.close()
 
 
 TLS = {"good": None, "wrong_ca": "EA-203", "expired": "EA-203", "wrong_host": "EA-203", "no_ca": "EA-203"}
@@ -205,8 +205,8 @@ async def test_tls(tmp_path: Path, mosquitto_with: Any, case: str) -> None:
     ca = Authority(tmp_path / "other").ca if case == "wrong_ca" else authority.ca
     sink = sink_to(broker.url, **({} if case == "no_ca" else {"ca_file": str(ca)}))
     if case == "good":
-        assert await sink.write(scan(2000)) == Answer([], {})
-        await sink.close()
+        assert sink.write(scan(2000)) == Answer([], {})
+        sink.close()
     else:
         error = await refusal_of(sink)
         assert error.code == TLS[case]
@@ -222,8 +222,8 @@ async def test_a_broker_that_asks_for_a_certificate(tmp_path: Path, mosquitto_wi
     assert isinstance(without, Refused | NotConnected)
     pair = {"client_cert": str(certificate), "client_key": str(key)}
     sink = sink_to(broker.url, ca_file=str(authority.ca), **pair)
-    assert await sink.write(scan(10)) == Answer([], {})
-    await sink.close()
+    assert sink.write(scan(10)) == Answer([], {})
+    sink.close()
     missing = {"client_cert": str(certificate), "client_key": str(tmp_path / "none")}
     assert isinstance(await refusal_of(sink_to(broker.url, ca_file=str(authority.ca), **missing)), Refused)
 
@@ -243,34 +243,34 @@ async def test_a_text_larger_than_the_broker_takes_is_refused_alone(mosquitto_wi
     broker = mosquitto_with(more=("max_packet_size 1000",))
     with Subscriber(broker.port) as seen:
         sink = sink_to(broker.url)
-        answer = await sink.write(batch_of((0, 0, 1.5), (1, 0, "x" * 1000), (2, 0, 2.5)))
+        answer = sink.write(batch_of((0, 0, 1.5), (1, 0, "x" * 1000), (2, 0, 2.5)))
         assert [list(refusal.rows) for refusal in answer.refused] == [[1]]
         assert "the broker takes 1000" in answer.refused[0].reason
         seen.until("the others", lambda: seen.of(f"{ZONE}0") and seen.of(f"{ZONE}2"))
-        await sink.close()
+        sink.close()
 
 
 async def test_the_window_is_the_brokers(mosquitto_with: Any) -> None:
     broker = mosquitto_with(more=("max_inflight_messages 3",))
     sink = sink_to(broker.url)
-    assert await sink.write(scan(500)) == Answer([], {})
+    assert sink.write(scan(500)) == Answer([], {})
     assert sink._broker.window == 3
-    await sink.close()
+    sink.close()
 
 
 async def test_a_stalled_broker_is_timed_out_and_the_rows_come_again(mosquitto: Mosquitto, seen: Subscriber) -> None:
     with Relay(mosquitto.port) as line:
         sink = sink_to(f"mqtt://127.0.0.1:{line.port}", timeout="500ms")
-        await sink.write(scan(10))
+        sink.write(scan(10))
         for mode, error in ((relay.STALL, (TimedOut, NotConnected)), (relay.RESET, (NotConnected,))):
             line.mode = mode
             await anyio.sleep(0.2)
             for _ in range(2):
                 with pytest.raises(error):
-                    await sink.write(scan(300))
+                    sink.write(scan(300))
         line.mode = relay.PASS
-        assert await sink.write(scan(300)) == Answer([], {})
-        await sink.close()
+        assert sink.write(scan(300)) == Answer([], {})
+        sink.close()
     seen.until("all", lambda: len(seen.identities) == 300)
 
 
@@ -350,11 +350,11 @@ def test_the_agent_over_a_broker_that_dies_and_its_own_death(
 def test_cpu_is_not_burnt_while_idle(mosquitto: Mosquitto) -> None:
     async def idle() -> float:
         sink = sink_to(mosquitto.url)
-        await sink.write(scan(5))
+        sink.write(scan(5))
         before = time.process_time()
         await anyio.sleep(1.0)
         spent = time.process_time() - before
-        await sink.close()
+        sink.close()
         return spent
 
     assert anyio.run(idle) < 0.5

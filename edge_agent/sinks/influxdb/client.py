@@ -1,26 +1,19 @@
 """The sink itself: one request at a time, nothing given up without a word.
 
-`write` plans and sends the first part in one trip to a worker thread (a trip costs as much as encoding 3,000 values),
-further parts in one each. Each trip has a deadline that also covers what sockets cannot time: name resolution, an
-answer that drips. What the hub was told last is noted only after every part was answered for; a write that raised is
-repeated whole, which InfluxDB makes harmless: a point is its series and time.
+What the hub was told last is noted only after every part was answered for; a write that raised is repeated whole,
+which InfluxDB makes harmless: a point is its series and time.
 """
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
-import anyio
 import numpy as np
-from anyio import to_thread
 
 from edge_agent.api import Answer, Batch, Clock, Refusal, Refused, TagTable, TimedOut, Words
 from edge_agent.model.tag import NO_TAG
 from edge_agent.sinks.influxdb.config import HubSection
 from edge_agent.sinks.influxdb.connection import HubConnection
 from edge_agent.sinks.influxdb.encode import Encoder, gzip
-from edge_agent.sinks.influxdb.faults import deadline_passed
 from edge_agent.sinks.influxdb.parts import Limit, Part, all_poison, first_parts
 from edge_agent.sinks.influxdb.plan import SUPERSEDED, Plan, Told, make_plan
 from edge_agent.sinks.influxdb.reply import Reply, Verdict, judge
@@ -29,11 +22,6 @@ from edge_agent.sinks.influxdb.schema import NS_PER_UNIT, LineTable
 _NOTHING: Final = np.empty(0, np.intp)
 _FUTILE: Final = 50
 """So many rows refused one by one and none stored: then it is not the rows that are wrong."""
-_GRACE: Final = 5.0
-"""Seconds beyond connecting, sending and answering: name resolution, and a worker thread that has to wait its turn."""
-
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,58 +53,30 @@ class InfluxDbSink:
         self._clock = clock
         self._ns_per_unit = NS_PER_UNIT[section.precision]
         self._encoder = Encoder(section.encoder)
-        self._encoding = threading.Lock()  # the encoder's buffer, against a thread that was given up a moment ago
         self._hub = HubConnection(section)
-        self._deadline = 3 * section.timeout + _GRACE
         self._limit = Limit(section.max_batch_rows)
-        self._in_flight = (1, 1)
         self._table = LineTable(TagTable(()))
         self._told = {lane: Told(self._table.tags) for lane in (False, True)}
         """What the hub was told last, by live data and by what comes late: the two are at different times."""
         self._suspects: set[str] = set()
 
-    async def write(self, batch: Batch) -> Answer:
+    def write(self, batch: Batch) -> Answer:
         """Delivers every row of the batch or says why not; see `edge_agent.api.Sink` and this folder's README.
 
         Raises NotConnected, TimedOut, Refused, Overloaded or ProtocolError; then all rows are to be written again.
         """
         if self._encoder.wants_loading:
-            await to_thread.run_sync(self._encoder.load)
-        delivery, sent = await self._in_thread(lambda: self._begin(batch))
-        while sent is not None:
-            self._take(delivery, sent)
-            sent = await self._in_thread(lambda: self._send_next(delivery)) if delivery.waiting else None
-        return self._answer(delivery)
-
-    async def close(self) -> None:
-        """Closes the connection."""
-        self._hub.drop()
-
-    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        """Runs at most one request, under the deadline. Nobody waits on for an answer that is not wanted any more."""
-        answered = False
-        try:
-            with anyio.fail_after(self._deadline):
-                result = await to_thread.run_sync(work, abandon_on_cancel=True)
-            answered = True
-        except TimeoutError as error:
-            self._limit.too_slow(*self._in_flight)
-            raise deadline_passed(self._hub.name) from error
-        except TimedOut as error:
-            if error.operation == "write":  # not while connecting: then the size was not to blame
-                self._limit.too_slow(*self._in_flight)
-            raise
-        finally:
-            if not answered:
-                self._hub.drop()
-        return result
-
-    def _begin(self, batch: Batch) -> tuple[_Delivery, _Sent | None]:
-        with self._encoding:
-            plan = self._plan(batch)
+            self._encoder.load()
+        plan = self._plan(batch)
         suspects = {batch.tags.number(path) for path in self._suspects} - {NO_TAG}
         delivery = _Delivery(plan, first_parts(plan, suspects)[::-1])
-        return delivery, self._send_next(delivery)
+        while delivery.waiting:
+            self._take(delivery, self._send_next(delivery))
+        return self._answer(delivery)
+
+    def close(self) -> None:
+        """Closes the connection, even under a thread that waits on it."""
+        self._hub.close()
 
     def _plan(self, batch: Batch) -> Plan:
         if batch.tags is not self._table.tags:
@@ -125,26 +85,27 @@ class InfluxDbSink:
         self._told[lane] = Told(batch.tags) if batch.begins else self._told[lane].under(batch.tags)
         return make_plan(batch, self._table, self._told[lane], self._ns_per_unit)
 
-    def _send_next(self, delivery: _Delivery) -> _Sent | None:
+    def _send_next(self, delivery: _Delivery) -> _Sent:
         """One request and its answer; a token that the hub does not know is read anew and tried once more."""
-        if not delivery.waiting:
-            return None
         first, *rest = delivery.waiting.pop().cut(self._limit.rows)
         delivery.waiting += rest[::-1]
         body, size, lines = self._encode(delivery.plan, first)
-        self._in_flight = (len(first), size)
-        reply = self._hub.post(body)
-        if reply.status in (401, 403) and self._hub.token_changed():
+        try:
             reply = self._hub.post(body)
+            if reply.status in (401, 403) and self._hub.token_changed():
+                reply = self._hub.post(body)
+        except TimedOut as error:
+            if error.operation == "write":  # not while connecting: then the size was not to blame
+                self._limit.too_slow(len(first), size)
+            raise
         return _Sent(first, size, lines, reply)
 
     def _encode(self, plan: Plan, part: Part) -> tuple[bytes, int, int]:
         """Gzip bytes, their size before compression, lines."""
         columns, extras = plan.split(part.items)
         rest = b"".join(extra.line for extra in extras)
-        with self._encoding:
-            data, lines = self._encoder.lines(columns, self._table, alone=part.alone)
-            return gzip([data, rest]), len(data) + len(rest), lines + len(extras)
+        data, lines = self._encoder.lines(columns, self._table, alone=part.alone)
+        return gzip([data, rest]), len(data) + len(rest), lines + len(extras)
 
     def _take(self, delivery: _Delivery, sent: _Sent) -> None:
         """What the answer means for the rows: stored, to be tried in smaller parts, or refused for good."""

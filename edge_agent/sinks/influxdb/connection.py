@@ -1,11 +1,14 @@
 """The HTTP side: one keep-alive connection through urllib3. Blocking. Only here are urllib3, ssl and sockets seen.
 
-urllib3's connection is used without its pool: so `drop` can cut the socket under a thread that still waits on it.
+urllib3's connection is used without its pool: so `close` can cut the socket under a thread that still waits on it.
+What sockets time by themselves is each step: connecting, sending a body, one read. An answer has one time-out for all
+of it, so that one that drips is given up too. Only the resolver's own limits end the look-up of a name (30 s or so).
 """
 
 import http.client
 import io
 import socket
+import time
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -14,8 +17,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from edge_agent import __version__
+from edge_agent.api import EdgeAgentError
 from edge_agent.sinks.influxdb.config import HubSection
-from edge_agent.sinks.influxdb.faults import tls_context, translated
+from edge_agent.sinks.influxdb.faults import DRIPPED, tls_context, translated
 from edge_agent.sinks.influxdb.reply import Reply
 from edge_agent.sinks.influxdb.secret import authorization
 
@@ -36,12 +40,38 @@ class _WholeLines(io.BufferedReader):
         return line
 
 
+class _Timed(io.RawIOBase):
+    """A socket's bytes, all of them within one time-out of the socket."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        super().__init__()
+        self._sock, self._raw = sock, raw
+        self._until = time.monotonic() + (sock.gettimeout() or 0.0)
+        self._begun = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        self._sock.settimeout(max(self._until - time.monotonic(), 0.001))
+        try:
+            count = self._raw.readinto(buffer)
+        except TimeoutError:
+            raise TimeoutError(DRIPPED if self._begun else "timed out") from None
+        self._begun = True
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 class _Response(http.client.HTTPResponse):
     """An answer whose head is there to its last line, or IncompleteRead."""
 
     def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
         super().__init__(sock, *args, **more)
-        self.fp = _WholeLines(self.fp.detach())
+        self.fp = _WholeLines(_Timed(sock, self.fp.detach()))
 
 
 class HubConnection:
@@ -54,13 +84,16 @@ class HubConnection:
         self._target = quote(self._url.path.rstrip("/")) + section.write_path
         self._connection: HTTPConnection | None = None
         self._authorization: str | None = None
+        self._closed = False
         self.name = f"{section.url} ({section.place})"
 
-    def drop(self) -> None:
-        """Cuts the connection, even under a thread that waits on it; the next request makes a new one.
+    def close(self) -> None:
+        """Cuts the connection, even under a thread that waits on it, and makes no other."""
+        self._closed = True
+        self._drop()
 
-        A new connection reads the CA file again.
-        """
+    def _drop(self) -> None:
+        """The next request makes a new connection, and for that reads the CA file again."""
         connection, self._connection = self._connection, None
         if connection is not None and isinstance(connection.sock, socket.socket):
             with suppress(OSError):
@@ -84,16 +117,21 @@ class HubConnection:
             except ConnectionError:
                 pass
             except _FAULTS as error:
-                raise translated("write", self.name, error) from error
-        self.drop()
+                raise self._broken("write", error) from error
+        self._drop()
         try:
             connection = self._connect()
         except _FAULTS as error:
-            raise translated("connect", self.name, error) from error
+            raise self._broken("connect", error) from error
         try:
             return self._request(connection, content)
         except _FAULTS as error:
-            raise translated("write", self.name, error) from error
+            raise self._broken("write", error) from error
+
+    def _broken(self, operation: str, error: Exception) -> EdgeAgentError:
+        """After a fault nothing more is said over this connection."""
+        self._drop()
+        return translated(operation, self.name, error)
 
     def _request(self, connection: HTTPConnection, content: bytes) -> Reply:
         headers = {
@@ -110,7 +148,7 @@ class HubConnection:
         response = connection.getresponse()
         body = response.read(_LONGEST_ANSWER)
         if len(body) == _LONGEST_ANSWER:
-            self.drop()
+            self._drop()
         return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
 
     def _connect(self) -> HTTPConnection:
@@ -122,4 +160,7 @@ class HubConnection:
             self._connection = HTTPSConnection(host, port or 443, timeout=section.timeout, ssl_context=trust)
         self._connection.response_class = _Response
         self._connection.connect()
+        if self._closed:
+            self._drop()
+            raise ConnectionAbortedError("closed")
         return self._connection

@@ -15,6 +15,9 @@ from urllib3.exceptions import TimeoutError as HttpTimeout
 
 from edge_agent.api import EdgeAgentError, ProtocolError, Refused, TimedOut, Words, socket_error, unanswered
 
+DRIPPED: Final = "the answer as a whole took too long"
+"""The message of the TimeoutError that says so."""
+
 
 def tls_context(ca_file: Path | None, crl_file: Path | None) -> ssl.SSLContext:
     """Verifies certificate and name, TLS 1.2 or newer; both files are read anew. Raises Refused for a bad file."""
@@ -40,6 +43,8 @@ def translated(operation: str, name: str, error: Exception) -> EdgeAgentError:
         why = cause.verify_message.rstrip(".")
         return Refused("connect", name, Words(f"{words[0].ko} ({why})", f"{words[0].en} ({why})"), words[1])
     if isinstance(cause, (TimeoutError, HttpTimeout)):
+        if str(cause) == DRIPPED:
+            return _dripped(name)
         return _handshake(name) if "handshake" in str(cause) else unanswered(operation, name)
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
         return _no_tls(name, cause)
@@ -67,8 +72,7 @@ def _as_socket(error: BaseException) -> OSError:
     return error if isinstance(error, OSError) else OSError(str(error))
 
 
-def deadline_passed(name: str) -> TimedOut:
-    """The request as a whole took longer than its parts may: a name that does not resolve, an answer that drips."""
+def _dripped(name: str) -> TimedOut:
     return TimedOut(
         "write",
         name,

@@ -1,17 +1,13 @@
 """The sink itself: a batch is delivered when the broker has acknowledged every message of it.
 
-A write runs in one worker thread, under a lock; between writes a thread of the sink's own keeps the connection
-alive and listens. A write that raised is repeated whole, over a new connection: at least once, and a consumer
-knows a repetition by its topic and time.
+A write holds a lock; between writes a thread of the sink's own keeps the connection alive and listens. A write that
+raised is repeated whole, over a new connection: at least once, and a consumer knows a repetition by its topic and time.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
-
-import anyio
-from anyio import to_thread
+from typing import Final
 
 from edge_agent.api import Answer, Batch, Clock, EdgeAgentError, Refusal, TimedOut, Words
 from edge_agent.sinks.mqtt.broker import Broker, Denial
@@ -26,8 +22,6 @@ _GRACE: Final = 5.0
 _FUTILE: Final = 50
 """So many rows refused and none taken: then it is not the rows that are wrong."""
 _FAREWELL_S: Final = 1.0
-
-_Result = TypeVar("_Result")
 
 
 def make_format(section: MqttSection, clock: Clock) -> Format:
@@ -50,34 +44,22 @@ class MqttSink:
         self._keeper: threading.Thread | None = None
         self._idle_fault: EdgeAgentError | None = None
 
-    async def write(self, batch: Batch) -> Answer:
+    def write(self, batch: Batch) -> Answer:
         """Delivers every row of the batch or says why not; see `edge_agent.api.Sink` and this folder's README.
 
         Raises NotConnected, TimedOut, Refused, Overloaded or ProtocolError; then all rows are to be written again.
         """
         if not self._broker.alive:
-            try:
-                with anyio.fail_after(2 * self._section.timeout + _GRACE):
-                    await self._in_thread(lambda: self._connect(batch))
-            except TimeoutError as error:
-                raise _busy(self._broker.name) from error
-        return await self._in_thread(lambda: self._deliver(batch))
-
-    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        """Nobody waits on for an answer that is not wanted any more."""
-        answered = False
-        try:
-            result = await to_thread.run_sync(work, abandon_on_cancel=True)
-            answered = True
-        finally:
-            if not answered:
-                self._broker.cut()
-        return result
+            self._connect(batch)
+        return self._deliver(batch)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """The broker is ours; whatever is raised ends the connection."""
         if not self._lock.acquire(timeout=self._section.timeout + _GRACE):
+            raise _busy(self._broker.name)
+        if self._closing.is_set():
+            self._lock.release()
             raise _busy(self._broker.name)
         try:
             yield
@@ -162,12 +144,9 @@ class MqttSink:
         if self._format.wants_birth:
             self._say(self._format.births())
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Says good-bye and closes the connection; what is on its way is given up."""
         self._closing.set()
-        await to_thread.run_sync(self._close, abandon_on_cancel=True)
-
-    def _close(self) -> None:
         if not self._lock.acquire(timeout=_FAREWELL_S):
             self._broker.cut()
             return

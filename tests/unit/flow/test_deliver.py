@@ -1,5 +1,6 @@
 """One delivery over a real journal and sinks that misbehave: nothing is passed over, and a stop is a stop."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,20 +29,27 @@ class Scripted:
     def __init__(self, *answers: Answer | Exception | str) -> None:
         self._answers = list(answers)
         self.taken: list[list[float]] = []
-        self.closed = False
+        self.writing = False
+        self._closing = threading.Event()
 
-    async def write(self, batch: Batch) -> Answer:
+    @property
+    def closed(self) -> bool:
+        return self._closing.is_set()
+
+    def write(self, batch: Batch) -> Answer:
+        self.writing = True
         answer = self._answers.pop(0) if self._answers else Answer()
         if answer == "hang":
-            await anyio.sleep_forever()
+            assert self._closing.wait(20)
+            raise NOBODY
         if isinstance(answer, Exception):
             raise answer
         self.taken.append(batch.frame.floats().tolist())
         assert isinstance(answer, Answer)
         return answer
 
-    async def close(self) -> None:
-        self.closed = True
+    def close(self) -> None:
+        self._closing.set()
 
 
 def append(journal: Journal, *values: float) -> None:
@@ -123,6 +131,22 @@ async def test_draining_gives_up_at_a_hub_that_is_away(tmp_path: Path) -> None:
     journal.close()
 
 
+async def test_a_stop_does_not_wait_for_a_write_without_an_end(tmp_path: Path) -> None:
+    """The sink is closed under it; its rows are delivered after the next start, by another sink."""
+    hanging = Scripted("hang")
+    async with delivering(tmp_path, hanging) as (_, journal, news):
+        append(journal, 1, 2)
+        news.ring()
+        await until(lambda: hanging.writing)
+    assert hanging.closed
+    working = Scripted()
+    async with delivering(tmp_path, working) as (_, journal, _):
+        await until(lambda: working.taken)
+        await until(lambda: journal.ledger("hub").waiting == 0)
+        assert working.taken == [[1, 2]]
+        assert journal.ledger("hub").delivered == 2
+
+
 async def test_spacing_keeps_writes_apart(tmp_path: Path) -> None:
     """For a metered line: what comes meanwhile goes with the next write."""
     sink = Scripted()
@@ -154,8 +178,8 @@ async def test_live_data_goes_before_a_backlog(tmp_path: Path, waiting: int, sec
     lanes: list[bool] = []
 
     class Noting(Scripted):
-        async def write(self, batch: Batch) -> Answer:
-            answer = await super().write(batch)
+        def write(self, batch: Batch) -> Answer:
+            answer = super().write(batch)
             lanes.append(batch.backfill)
             return answer
 

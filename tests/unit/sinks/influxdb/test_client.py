@@ -5,10 +5,10 @@ import math
 import random
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import anyio
 import pytest
 
 from edge_agent.api import (
@@ -49,7 +49,7 @@ def token(tmp_path: Path) -> Path:
 async def sink(hub: FaultyHub, token: Path) -> AsyncIterator[InfluxDbSink]:
     sink = sink_to(hub.url, token)
     yield sink
-    await sink.close()
+    sink.close()
 
 
 def sink_to(url: str, token: Path | Secret, **more: object) -> InfluxDbSink:
@@ -67,29 +67,29 @@ def rows_of(answer) -> list[int]:
 
 async def test_everything_arrives_and_twice_is_once(hub, sink):
     batch = dataclasses.replace(scan(1000), events=(event_of(),))
-    answer = await sink.write(batch)
+    answer = sink.write(batch)
     assert (answer.refused, answer.dropped) == ([], {})
     assert data(hub) == 1000
     assert hub.values("furnace", "zone_0") == {(T0 // MS + i * 100): f"{i * 5 + 0.5:g}" for i in range(200)}
     assert hub.count("quality") == 10
     before = dict(hub.points)
-    await sink.write(batch)
+    sink.write(batch)
     assert hub.points == before
     assert hub.connections == 1
     assert hub.paths[0] == "/api/v2/write?org=factory&bucket=line&precision=ms"
 
 
 async def test_an_empty_batch_asks_nothing_of_the_hub(hub, sink):
-    assert (await sink.write(batch_of())).dropped == {}
+    assert (sink.write(batch_of())).dropped == {}
     assert hub.requests == 0
 
 
 async def test_large_batches_are_cut(hub, token):
     sink = sink_to(hub.url, token, max_batch_rows=100)
-    await sink.write(scan(1000))
+    sink.write(scan(1000))
     assert hub.requests == 11  # 1,000 values and 5 statuses
     assert data(hub) == 1000
-    await sink.close()
+    sink.close()
 
 
 @pytest.mark.parametrize("partial", [True, False])
@@ -97,7 +97,7 @@ async def test_one_poison_row_stands_alone(hub, sink, partial):
     n, poison = 5000, "1234.5"
     hub.partial = partial
     hub.poison = lambda point: poison in point.fields.values()
-    answer = await sink.write(scan(n))
+    answer = sink.write(scan(n))
     assert rows_of(answer) == [1234]
     assert "field type conflict" in answer.refused[0].reason
     assert data(hub) == n - 1
@@ -110,10 +110,10 @@ async def test_poison_at_every_position(hub, token):
         hub.points.clear()
         hub.poison = lambda point, text=f"{position}.5": text in point.fields.values()
         sink = sink_to(hub.url, token)
-        answer = await sink.write(scan(13))
+        answer = sink.write(scan(13))
         assert rows_of(answer) == [position]
         assert data(hub) == 12
-        await sink.close()
+        sink.close()
 
 
 @pytest.mark.parametrize("partial", [True, False])
@@ -126,26 +126,26 @@ async def test_any_set_of_poison_rows_is_found_exactly(hub, token, partial):
         poison = set(rng.sample(range(n), min(n - 1, rng.randrange(12))))
         hub.poison = lambda point, bad=frozenset(f"{i}.5" for i in poison): not bad.isdisjoint(point.fields.values())
         sink = sink_to(hub.url, token)
-        assert set(rows_of(await sink.write(scan(n)))) == poison
+        assert set(rows_of(sink.write(scan(n)))) == poison
         assert data(hub) == n - len(poison)
-        await sink.close()
+        sink.close()
 
 
 async def test_a_tag_of_the_wrong_type_costs_few_requests_and_then_one(hub, sink):
     hub.poison = lambda point: "zone_1" in point.fields
-    answer = await sink.write(scan(5000))
+    answer = sink.write(scan(5000))
     assert rows_of(answer) == list(range(1, 5000, 5))
     assert data(hub) == 4000
     assert hub.requests <= 1 + 4 * math.ceil(math.log2(5005)), "both ends of the tag's rows are searched for"
     before = hub.requests
-    answer = await sink.write(scan(100))
+    answer = sink.write(scan(100))
     assert rows_of(answer) == list(range(1, 100, 5))
     assert hub.count("quality") == 10
     assert hub.requests == before + 2, "the tag is sent apart from its neighbours"
     hub.poison = lambda point: False
-    assert (await sink.write(scan(100))).refused == []
+    assert (sink.write(scan(100))).refused == []
     before = hub.requests
-    assert (await sink.write(scan(100))).refused == []
+    assert (sink.write(scan(100))).refused == []
     assert hub.requests == before + 1, "and joins them again"
 
 
@@ -154,7 +154,7 @@ async def test_points_beyond_the_retention_are_found_by_time(hub, sink):
     border = T0 // MS + 100 * 500
     hub.poison = lambda point: point.time < border and point.measurement != "quality"
     hub.message = "points outside retention policy"
-    answer = await sink.write(scan(n))
+    answer = sink.write(scan(n))
     assert rows_of(answer) == list(range(2500))
     assert data(hub) == 2500
     assert hub.requests <= 4 * math.ceil(math.log2(n))
@@ -164,12 +164,12 @@ async def test_a_poison_status_and_a_poison_event(hub, sink):
     hub.poison = lambda point: point.measurement in ("quality", "event")
     hub.message = "no such measurement"
     batch = dataclasses.replace(batch_of((0, 0, 1.0), (1, 0, None, BAD)), events=(event_of(),))
-    answer = await sink.write(batch)
+    answer = sink.write(batch)
     assert rows_of(answer) == [0, 1]
     assert [r.reason.split(":")[0] for r in answer.refused if not r.rows] == ["event e1"]
     hub.poison = lambda point: False
     hub.points.clear()
-    await sink.write(batch_of((0, 1, 1.0), (1, 1, None, BAD)))
+    sink.write(batch_of((0, 1, 1.0), (1, 1, None, BAD)))
     assert hub.count("quality") == 4, "refused statuses were not noted as told"
 
 
@@ -177,7 +177,7 @@ async def test_each_row_is_accounted_for_once(hub, sink):
     """Value and status of a row both poison; status of a row poison whose value has no place anyway."""
     uncertain = int(Status.UNCERTAIN_LAST_USABLE_VALUE)
     hub.poison = lambda point: point.measurement == "quality" or "zone_0" in point.fields
-    answer = await sink.write(batch_of((0, 0, 1.0), (1, 0, 5.0, uncertain), (2, 0.1, 1.0), (2, 0.2, 2.0), (3, 0, 1.0)))
+    answer = sink.write(batch_of((0, 0, 1.0), (1, 0, 5.0, uncertain), (2, 0.1, 1.0), (2, 0.2, 2.0), (3, 0, 1.0)))
     assert [row for refusal in answer.refused for row in refusal.rows] == rows_of(answer) == [0, 4]
     assert answer.dropped == {"uncertain": 1, "superseded": 1}
     assert sorted(r.reason.split(":")[0] for r in answer.refused if not r.rows) == [
@@ -189,36 +189,36 @@ async def test_each_row_is_accounted_for_once(hub, sink):
 async def test_a_hub_that_refuses_every_row_is_not_believed(hub, sink):
     hub.always = hubs.answer(400, {"message": "precision not supported"})
     with pytest.raises(Refused, match="every single row"):
-        await sink.write(scan(5000))
+        sink.write(scan(5000))
     assert hub.requests < 200
     hub.always = None
-    assert (await sink.write(scan(5000))).refused == []
+    assert (sink.write(scan(5000))).refused == []
     assert data(hub) == 5000
 
 
 async def test_413_splits_and_the_size_is_remembered(hub, sink):
     hub.most_bytes = 30_000
-    assert (await sink.write(scan(5000))).refused == []
+    assert (sink.write(scan(5000))).refused == []
     assert data(hub) == 5000
     hub.points.clear()
     before, stored = hub.requests, len(hub.bodies)
-    assert (await sink.write(scan(5000))).refused == []
+    assert (sink.write(scan(5000))).refused == []
     assert data(hub) == 5000
     assert hub.requests - before == len(hub.bodies) - stored, "no second 413"
 
 
 async def test_413_before_the_body_was_read(hub, sink):
     hub.next.append(hubs.answer_early(413))
-    assert (await sink.write(scan(5000))).refused == []
+    assert (sink.write(scan(5000))).refused == []
     assert data(hub) == 5000
 
 
 async def test_a_single_row_that_is_too_large_stands_alone(hub, sink):
     hub.most_bytes = 20_000
-    answer = await sink.write(batch_of((0, 0, 1.0), (1, 0, "x" * 30_000), (2, 0, 2.0)))
+    answer = sink.write(batch_of((0, 0, 1.0), (1, 0, "x" * 30_000), (2, 0, 2.0)))
     assert rows_of(answer) == [1]
     assert data(hub) == 2
-    assert (await sink.write(scan(100))).refused == []
+    assert (sink.write(scan(100))).refused == []
 
 
 ERRORS = [
@@ -250,19 +250,19 @@ async def test_every_other_answer_keeps_everything(hub, sink, behaviour, error, 
     hub.always = behaviour
     batch = dataclasses.replace(batch_of((0, 0, 1.0), (1, 0, None, BAD), (2, 0, "on")), events=(event_of(),))
     with pytest.raises(error, match=words) as caught:
-        await sink.write(batch)
+        sink.write(batch)
     assert type(caught.value) is error
     assert caught.value.cause.ko
     assert hub.points == {}
     hub.always = None
-    assert (await sink.write(batch)).refused == []
+    assert (sink.write(batch)).refused == []
     assert (data(hub), hub.count("quality"), len([k for k in hub.points if k[0] == "event"])) == (1, 6, 2)
 
 
 async def test_retry_after_is_passed_on(hub, sink):
     hub.next.append(hubs.answer(429, Retry_After="7"))
     with pytest.raises(Overloaded) as caught:
-        await sink.write(scan(10))
+        sink.write(scan(10))
     assert caught.value.retry_after == 7.0
 
 
@@ -270,26 +270,28 @@ async def test_a_failure_in_the_middle_repeats_everything_without_harm(hub, toke
     sink = sink_to(hub.url, token, max_batch_rows=100)
     hub.next += [hub.store, hub.store, hubs.answer(503)]
     with pytest.raises(Overloaded):
-        await sink.write(scan(1000))
+        sink.write(scan(1000))
     assert data(hub) == 200
-    answer = await sink.write(scan(1000))
+    answer = sink.write(scan(1000))
     assert (answer.refused, answer.dropped) == ([], {})
     assert (data(hub), hub.count("quality")) == (1000, 10)
-    await sink.close()
+    sink.close()
 
 
 @pytest.mark.parametrize("silence", ["stall", "drip"])
-async def test_a_hub_that_falls_silent_is_given_up_in_time(hub, sink, silence, monkeypatch):
-    monkeypatch.setattr(sink, "_deadline", 1.0)
+async def test_a_hub_that_falls_silent_is_given_up_in_time(hub, token, silence):
+    sink = sink_to(hub.url, token, timeout="1s")
     hub.always = getattr(hub, silence)
-    threads = threading.active_count()
-    with anyio.fail_after(5), pytest.raises(TimedOut):
-        await sink.write(scan(1000))
+    threads, began = threading.active_count(), time.monotonic()
+    with pytest.raises(TimedOut):
+        sink.write(scan(1000))
+    assert time.monotonic() - began < 20, "of a drip a minute long"
     hub.always = None
-    assert (await sink.write(scan(1000))).refused == []
+    assert (sink.write(scan(1000))).refused == []
     assert data(hub) == 1000
     assert hub.requests > 2, "smaller pieces after a time-out"
     assert threading.active_count() <= threads + 4
+    sink.close()
 
 
 async def test_a_slow_line_gets_pieces_that_fit(hub, token):
@@ -300,29 +302,17 @@ async def test_a_slow_line_gets_pieces_that_fit(hub, token):
         tries += 1
         assert tries < 40
         try:
-            answer = await sink.write(scan(5000))
+            answer = sink.write(scan(5000))
         except TimedOut:
             continue
     assert (answer.refused, answer.dropped) == ([], {})
-    await sink.close()
-
-
-async def test_cancelling_a_write_is_prompt(hub, token):
-    sink = sink_to(hub.url, token, timeout="30s")
-    hub.always = hub.stall
-    with anyio.move_on_after(0.5) as scope:
-        await sink.write(scan(10))
-    assert scope.cancelled_caught
-    hub.always = None
-    with anyio.fail_after(5):
-        assert (await sink.write(scan(10))).refused == []
-    await sink.close()
+    sink.close()
 
 
 async def test_a_closed_idle_connection_costs_nothing(hub, sink):
-    await sink.write(scan(10))
+    sink.write(scan(10))
     hub.next.append(hubs.hang_up)
-    assert (await sink.write(scan(20))).refused == []
+    assert (sink.write(scan(20))).refused == []
     assert data(hub) == 20
 
 
@@ -332,24 +322,24 @@ async def test_nobody_there(token):
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
     sink = sink_to(url, token)
     with pytest.raises(NotConnected):
-        await sink.write(scan(10))
-    await sink.close()
+        sink.write(scan(10))
+    sink.close()
 
 
 async def test_a_name_that_does_not_resolve(token):
     sink = sink_to("https://hub.invalid", token)
     with pytest.raises(NotConnected):
-        await sink.write(scan(10))
-    await sink.close()
+        sink.write(scan(10))
+    sink.close()
 
 
 async def test_a_new_token_is_taken_up_without_a_restart(hub, sink, token):
-    await sink.write(scan(10))
+    sink.write(scan(10))
     hub.token = "a-new-one"
     with pytest.raises(Refused):
-        await sink.write(scan(20))
+        sink.write(scan(20))
     token.write_text("a-new-one")
-    assert (await sink.write(scan(20))).refused == []
+    assert (sink.write(scan(20))).refused == []
     assert data(hub) == 20
 
 
@@ -362,10 +352,10 @@ async def test_a_token_that_is_not_there_is_said(hub, tmp_path, content, words):
         file.write_text(content)
     sink = sink_to(hub.url, file)
     with pytest.raises(Refused, match=words) as caught:
-        await sink.write(scan(10))
+        sink.write(scan(10))
     assert str(file) in str(caught.value)
     assert hub.requests == 0
-    await sink.close()
+    sink.close()
 
 
 async def test_tokens_from_environment_and_credentials(hub, tmp_path, monkeypatch):
@@ -374,21 +364,21 @@ async def test_tokens_from_environment_and_credentials(hub, tmp_path, monkeypatc
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     for secret in (Secret(env="HUB_TOKEN"), Secret(credential="hub-token")):
         sink = sink_to(hub.url, secret)
-        assert (await sink.write(scan(10))).refused == []
-        await sink.close()
+        assert (sink.write(scan(10))).refused == []
+        sink.close()
 
 
 async def test_errors_never_hold_the_token(hub, sink):
     for behaviour, error, _ in ERRORS:
         hub.always = behaviour
         with pytest.raises(error) as caught:
-            await sink.write(scan(10))
+            sink.write(scan(10))
         assert hubs.TOKEN not in caught.value.in_language("ko") + str(caught.value) + repr(caught.value)
 
 
 async def test_a_new_tag_table_keeps_what_was_told(hub, sink):
-    await sink.write(batch_of((0, 0, 1.0), (3, 0, 2.0), tags=tag_table(3, 2)))
-    await sink.write(batch_of((0, 1, 1.0), (1, 1, 2.0), (2, 1, 2.0), tags=tag_table(1, 2)))
+    sink.write(batch_of((0, 0, 1.0), (3, 0, 2.0), tags=tag_table(3, 2)))
+    sink.write(batch_of((0, 1, 1.0), (1, 1, 2.0), (2, 1, 2.0), tags=tag_table(1, 2)))
     assert data(hub) == 5
     assert hub.values("press", "force_0") == {T0 // MS: "2", T0 // MS + 1: "2"}
     assert hub.count("quality") == 6, "force_1 is new, zone_0 and force_0 are not"
@@ -405,8 +395,8 @@ def pki(tmp_path_factory) -> Path:
 async def test_a_private_ca_is_trusted_by_its_file(pki, token):
     with hubs.TlsHub(pki / "good") as hub:
         sink = sink_to(hub.url, token, ca_file=str(pki / "good.crt"))
-        assert (await sink.write(scan(10))).refused == []
-        await sink.close()
+        assert (sink.write(scan(10))).refused == []
+        sink.close()
 
 
 @pytest.mark.parametrize(
@@ -417,19 +407,19 @@ async def test_an_untrusted_certificate_is_refused(pki, token, server, ca, words
     with hubs.TlsHub(pki / server) as hub:
         sink = sink_to(hub.url, token, **({"ca_file": str(pki / f"{ca}.crt")} if ca else {}))
         with pytest.raises(Refused, match=words):
-            await sink.write(scan(10))
-        await sink.close()
+            sink.write(scan(10))
+        sink.close()
 
 
 async def test_a_plain_server_behind_https_is_said(hub, token):
     sink = sink_to(hub.url.replace("http:", "https:"), token)
     with pytest.raises(ProtocolError, match="TLS"):
-        await sink.write(scan(10))
-    await sink.close()
+        sink.write(scan(10))
+    sink.close()
 
 
 async def test_a_missing_ca_file_is_said(tmp_path, token):
     sink = sink_to("https://127.0.0.1:1", token, ca_file=str(tmp_path / "no.pem"))
     with pytest.raises(Refused, match=r"no\.pem"):
-        await sink.write(scan(10))
-    await sink.close()
+        sink.write(scan(10))
+    sink.close()

@@ -167,21 +167,21 @@ async def test_what_is_wrong_is_refused_and_goes_on_once_mended(bench, wrong, ki
     sink = sink_to(url, bench, **lists)
     for _ in range(2):
         with refused_with(kind, ko, en, cure):
-            await sink.write(scan(10))
+            sink.write(scan(10))
     hub = mend()
     assert hub.points == {}
-    assert (await sink.write(scan(10))).refused == []
+    assert (sink.write(scan(10))).refused == []
     assert hub.count("furnace") + hub.count("press") == 10
-    await sink.close()
+    sink.close()
 
 
 async def test_without_a_list_nobody_is_told_of_what_was_revoked(bench):
     """Said in the README: Python's ssl has no OCSP."""
     url, mend = revoked(bench)
     sink = sink_to(url, bench)
-    assert (await sink.write(scan(10))).refused == []
+    assert (sink.write(scan(10))).refused == []
     assert mend().requests == 1
-    await sink.close()
+    sink.close()
 
 
 @pytest.mark.parametrize("days", [0.5, None])
@@ -193,10 +193,10 @@ async def test_a_list_that_is_too_old_or_missing_is_refused_and_read_anew(bench,
     sink = sink_to(hub.url, bench, crl_file=str(file))
     words = ("crl_file", "crl_file", "current list") if days else ("CRL", "CRL", "PEM")
     with refused_with(Refused, *words):
-        await sink.write(scan(10))
+        sink.write(scan(10))
     bench.ca.revoke(file, days=10)
-    assert (await sink.write(scan(10))).refused == []
-    await sink.close()
+    assert (sink.write(scan(10))).refused == []
+    sink.close()
 
 
 async def test_http_to_a_port_that_wants_https_keeps_everything(bench):
@@ -205,5 +205,5 @@ async def test_http_to_a_port_that_wants_https_keeps_everything(bench):
         hub.always = hubs.answer(400, "Client sent an HTTP request to an HTTPS server.\n")
         sink = sink_to(hub.url, bench)
         with refused_with(ProtocolError, "HTTPS만", "HTTPS only", "https://"):
-            await sink.write(scan(2))
-        await sink.close()
+            sink.write(scan(2))
+        sink.close()

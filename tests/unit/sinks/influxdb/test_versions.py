@@ -63,33 +63,33 @@ async def test_one_poison_row_stands_alone_in_version_3():
         hub.poison = lambda point: "1234.5" in point.fields.values()
         hub.message = "invalid column type for column 'zone_1'"
         sink = InfluxDbSink(section3(hub.url), SystemClock())
-        answer = await sink.write(scan(5000))
+        answer = sink.write(scan(5000))
         assert [list(refusal.rows) for refusal in answer.refused] == [[1234]]
         assert "line 1: invalid column type" in answer.refused[0].reason
         assert hub.count("furnace") + hub.count("press") == 4999
         assert hub.requests - 1 <= 2 * math.ceil(math.log2(5010))
         assert hub.paths[0].startswith("/api/v3/write_lp?db=line&precision=millisecond&accept_partial=true")
-        await sink.close()
+        sink.close()
 
 
 async def test_a_whole_tag_of_the_wrong_type_costs_few_requests_in_version_3():
     with Hub3() as hub:
         hub.poison = lambda point: "zone_1" in point.fields
         sink = InfluxDbSink(section3(hub.url), SystemClock())
-        answer = await sink.write(scan(1000))
+        answer = sink.write(scan(1000))
         assert sorted(row for refusal in answer.refused for row in refusal.rows) == list(range(1, 1000, 5))
         assert hub.count("furnace") + hub.count("press") == 800
         assert hub.requests <= 1 + 4 * math.ceil(math.log2(1010))
-        await sink.close()
+        sink.close()
 
 
 async def test_every_line_wrong_but_few_of_them_is_quarantined_in_version_3():
     with Hub3() as hub:
         hub.poison = lambda point: True
         sink = InfluxDbSink(section3(hub.url), SystemClock())
-        answer = await sink.write(batch_of((0, 0, 1.0)))
+        answer = sink.write(batch_of((0, 0, 1.0)))
         assert sorted(row for refusal in answer.refused for row in refusal.rows) == [0]
-        await sink.close()
+        sink.close()
 
 
 async def test_a_wrong_token_keeps_everything_in_version_3(monkeypatch: pytest.MonkeyPatch):
@@ -97,10 +97,10 @@ async def test_a_wrong_token_keeps_everything_in_version_3(monkeypatch: pytest.M
         monkeypatch.setenv("HUB_TOKEN", "other")
         sink = InfluxDbSink(section3(hub.url), SystemClock())
         with pytest.raises(Refused, match="not authenticated"):
-            await sink.write(scan(10))
+            sink.write(scan(10))
         monkeypatch.setenv("HUB_TOKEN", hubs.TOKEN)
-        assert (await sink.write(scan(10))).refused == []
-        await sink.close()
+        assert (sink.write(scan(10))).refused == []
+        sink.close()
 
 
 async def test_a_password_may_hold_anything(tmp_path: Path):
@@ -117,6 +117,6 @@ async def test_a_password_may_hold_anything(tmp_path: Path):
         hub.always = note
         user = {"name": "writer", "password": {"file": str(file)}}
         sink = InfluxDbSink(section1(url=hub.url, user=user, encoder="python"), SystemClock())
-        assert (await sink.write(scan(10))).refused == []
-        await sink.close()
+        assert (sink.write(scan(10))).refused == []
+        sink.close()
     assert seen == ["Basic d3JpdGVyOuu5hOuwgCDrsojtmLg6MQ=="]

@@ -31,7 +31,7 @@ All times are ns since 1970 UTC, int64. Monotonic seconds are for intervals only
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy.typing as npt
 
@@ -100,10 +100,33 @@ class Outlet(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What a connector learned of its devices, kept over reconnections and restarts. One a link.
+
+    It is kept in parts (one a device, say). A part belongs to an `identity`, a text that changes whenever what was
+    learned may be wrong (another address, other tags): under another identity nothing is recalled. What was recalled
+    is a hint: it may be of a device that was exchanged since, so it must be checked in use and learned anew when wrong.
+    The calls cost next to nothing; the disk is written by the agent, seldom and at stop.
+    """
+
+    def recall(self, part: str, identity: str) -> Mapping[str, Any]:
+        """What was kept of `part` under this identity, as JSON reads it; empty where there is nothing."""
+        ...
+
+    def keep(self, part: str, identity: str, learned: Mapping[str, Any]) -> None:
+        """Keeps `learned` (what JSON can hold) in place of what was kept of `part`."""
+        ...
+
+    def forget(self, part: str, reason: str) -> None:
+        """Drops what was kept of `part`, since it makes no sense, and says so in the log."""
+        ...
+
+
 class Connector(Protocol):
     """One link's client, good for one `run`. Built by the registry as `Class(link, numbers, clock)`.
 
-    `link` is the connector's own LinkSection; `numbers[i]` is the tag number of `link.tag_list()[i]`.
+    `link` is the connector's own LinkSection; `numbers[i]` is the tag number of `link.tag_list()[i]`. A connector whose
+    line in the registry says `remembers` is given the link's `Memory` as a fourth argument.
     """
 
     silence: float
@@ -176,6 +199,7 @@ __all__ = [
     "Kind",
     "LabelSection",
     "LinkSection",
+    "Memory",
     "Name",
     "NotConnected",
     "Outlet",

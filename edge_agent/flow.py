@@ -25,6 +25,7 @@ from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
 from edge_agent.journal.roller import Roller
 from edge_agent.live import Live
+from edge_agent.memory import Memories
 from edge_agent.metrics import Metrics
 from edge_agent.model import Frame
 from edge_agent.rolling import Rolling
@@ -57,6 +58,7 @@ class Agent:
         self.store = Store(
             self.inbox, self.live, self.scoring, self.journal, self.news, clock, config.runtime.queue_values
         )
+        self.memories = Memories(self.state_folder / "learned")
         self.links = [self._make_link(link.name, loaded.numbers[link.name]) for link in config.links]
         self.deliveries = [
             Delivery(
@@ -89,9 +91,8 @@ class Agent:
     def _make_link(self, name: str, numbers: list[int]) -> LinkSupervisor:
         link = next(link for link in self.config.links if link.name == name)
         health = LinkHealth(name, link.connector, since=self.started)
-        return LinkSupervisor(
-            health, numbers, lambda: registry.make_connector(link, numbers, self.clock), self.inbox, self.clock
-        )
+        make = partial(registry.make_connector, link, numbers, self.clock, self.memories.of(name))
+        return LinkSupervisor(health, numbers, make, self.inbox, self.clock)
 
     async def run(self, stop: anyio.Event) -> None:
         """Collects until `stop` is set, then stops in order: nothing collected is lost on the way."""
@@ -104,6 +105,7 @@ class Agent:
             background.start_soon(self.rates.run)
             background.start_soon(self.store.sync_often, self.config.journal.sync_interval)
             background.start_soon(self.rollups.run)
+            background.start_soon(self.memories.run)
             background.start_soon(footprint.keep_small)
             background.start_soon(notify.feed_watchdog, self._progressing)
             async with anyio.create_task_group() as delivering:
@@ -120,6 +122,7 @@ class Agent:
             await self.store.count_losses(last=True)
             await self._store_last_events()
             await self.store.close()
+            await self.memories.write()
             background.cancel_scope.cancel()
         await self.rollups.close(FINISH_S)
         self._close_journal()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, cast
 
-from edge_agent.api import Clock, Connector, Sink
+from edge_agent.api import Clock, Connector, Memory, Sink
 from edge_agent.config.base import LinkSection, SinkSection
 
 
@@ -17,11 +17,13 @@ class Entry:
 
     section: str
     implementation: str
+    remembers: bool = False
+    """Whether a connector wants the link's memory."""
 
 
 _INFLUXDB: Final = "edge_agent.sinks.influxdb"
 CONNECTORS: Final[dict[str, Entry]] = {
-    "modbus": Entry("connectors.modbus.config:ModbusLink", "connectors.modbus.client:ModbusConnector"),
+    "modbus": Entry("connectors.modbus.config:ModbusLink", "connectors.modbus.client:ModbusConnector", remembers=True),
     "opcua": Entry("connectors.opcua.config:OpcUaLink", "connectors.opcua.client:OpcUaConnector"),
 }
 SINKS: Final[dict[str, Entry]] = {
@@ -47,9 +49,11 @@ def sink_section(sink: str) -> type[SinkSection]:
     return cast(type[SinkSection], _load(SINKS[sink].section))
 
 
-def make_connector(link: LinkSection, numbers: list[int], clock: Clock) -> Connector:
-    """A fresh connector for one run of `link`."""
-    return cast(Connector, _load(CONNECTORS[link.connector].implementation)(link, numbers, clock))
+def make_connector(link: LinkSection, numbers: list[int], clock: Clock, memory: Memory | None = None) -> Connector:
+    """A fresh connector for one run of `link`; without `memory` it learns anew."""
+    entry = CONNECTORS[link.connector]
+    more = (memory,) if entry.remembers and memory is not None else ()
+    return cast(Connector, _load(entry.implementation)(link, numbers, clock, *more))
 
 
 def make_sink(section: SinkSection, clock: Clock) -> Sink:

@@ -9,13 +9,13 @@ from connectors.modbus.config import ModbusLink
 from connectors.modbus.connection import Connection, unanswered
 from connectors.modbus.poll import Poller
 from connectors.modbus.wire import Line
-from edge_agent.api import Clock, EdgeAgentError, Frame, Outlet, Words
+from edge_agent.api import Clock, EdgeAgentError, Frame, Memory, Outlet, Words
 
 
 class ModbusConnector:
     """One link: one TCP connection, all its devices polled over it side by side. See `edge_agent.api.Connector`."""
 
-    def __init__(self, link: ModbusLink, numbers: Sequence[int], clock: Clock) -> None:
+    def __init__(self, link: ModbusLink, numbers: Sequence[int], clock: Clock, memory: Memory | None = None) -> None:
         """`numbers[i]` is the tag number of `link.tag_list()[i]`."""
         self.silence = 10.0 + max(2 * device.interval + 4 * device.timeout for device in link.devices)
         self._link = link

@@ -152,6 +152,8 @@ class Batch:
     """What was left behind while newer rows went ahead, or is sent again: older than what other batches brought."""
     begins: bool = False
     """Its rows do not follow on those of the last batch of the same `backfill`: what was remembered of them is void."""
+    again: bool = False
+    """Sent again, as were those before them at their time: of what came before, the destination knows nothing new."""
 
 
 @dataclass(frozen=True, slots=True)

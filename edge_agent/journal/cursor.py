@@ -38,6 +38,8 @@ from edge_agent.model import Event, EventState, Frame
 
 _MAX_REASONS: Final = 32
 _MAX_REASON: Final = 48
+_MS: Final = 1_000_000
+"""What hubs take for one time: of a tag's rows in one ms the last one must be among those that are sent again."""
 
 
 class Log(Source, Protocol):
@@ -181,10 +183,10 @@ class Cursor:
     def _read(self, range_: Range | None, max_rows: int) -> Batch | None:
         """A batch of the range, or of live data; None where there was nothing, and then that was passed over."""
         view, state = self._log.view, self._state
-        start, end, again = state.live, Place(view.sequence, view.rows, view.groups), None
+        start, end = state.live, Place(view.sequence, view.rows, view.groups)
         if range_ is not None:
-            start, end, again = range_.first, range_.end, range_.again
-        gathering = Gathering(start, end, max_rows, again)
+            start, end = range_.first, range_.end
+        gathering = Gathering(start, end, max_rows)
         gathering.begin(view)
         try:
             self._gather(gathering, view)
@@ -198,7 +200,8 @@ class Cursor:
             self._pass(start, gathering.place, gathering.dropped)
             return None
         begins = range_.begins if range_ else state.begins
-        batch = Batch(gathering.tags, Frame.concat(gathering.frames), tuple(events), lane, begins)
+        again = range_ is not None and range_.again and start.row > state.base.row
+        batch = Batch(gathering.tags, Frame.concat(gathering.frames), tuple(events), lane, begins, again)
         self._outstanding[lane] = _Outstanding(batch, start, gathering.place, gathering.dropped, gathering.tally)
         return batch
 
@@ -318,10 +321,11 @@ class Cursor:
         return 0 if first is None else first.head.written
 
     def send_again(self, first: int, last: int) -> int:
-        """Owes the sink once more every row with a value time from `first` to `last` (ns since 1970 UTC) that was
-        answered for and is still in the log; gives the number of rows to be looked through for them.
+        """Owes the sink once more the rows from the first to the last one in the log with a value time from `first` to
+        `last` (ns since 1970 UTC; widened to whole ms), as far as they were answered for; gives their number.
 
         For a destination that lost data. Writing a row twice leaves it as if it was written once, so this is harmless.
+        Rows between are sent whatever their times: a row without the one before it would not say what changed.
         It does not touch the balance: what becomes of these rows is counted in `CursorState.again`, beside it. They go
         in the backfill lane, after what is owed; rows not answered for yet are left to their own lane. Of events only
         those that are closed are sent again, so that none is opened anew. Rows that are no more are passed over.
@@ -330,7 +334,7 @@ class Cursor:
         """
         view = self._log.view
         try:
-            span = span_of_times(view, first, last)
+            span = span_of_times(self._log, view, first // _MS * _MS, -(-(last + 1) // _MS) * _MS - 1)
         except OSError as error:
             raise self._unreadable(error) from error
         if span is None:
@@ -339,7 +343,7 @@ class Cursor:
             state = self._state
             parts = not_owed(span, state)[: MAX_RANGES - len(state.ranges) + len(state.owed)]
             if parts:
-                again = [Range(a, b, b.row - a.row, first, last, again=(first, last)) for a, b in parts]
+                again = [Range(a, b, b.row - a.row, first, last, again=True) for a, b in parts]
                 self._save(replace(state, ranges=(*state.ranges, *again)))
         return sum(end.row - start.row for start, end in parts)
 
@@ -405,7 +409,7 @@ def _finished(state: CursorState, number: int, after: Place) -> CursorState:
     range_ = state.ranges[number]
     left = state.with_range(number, None)
     rest = range_.end.tally - after.tally
-    if range_.again is not None or not rest.counts.any():
+    if range_.again or not rest.counts.any():
         return left
     return replace(left, base=replace(state.base, tally=state.base.tally + rest))
 
@@ -423,7 +427,7 @@ def _begun(state: CursorState, batch: Batch, after: Place) -> CursorState:
 
 def _in_order(events: Iterable[Event], closed: Iterable[str], range_: Range) -> list[Event]:
     """Events of a range that may still be sent: none is opened after it was closed."""
-    if range_.again is not None:
+    if range_.again:
         return [event for event in events if event.state is EventState.CLOSED]
     known = set(closed)
     return [event for event in events if event.state is EventState.CLOSED or event.id not in known]

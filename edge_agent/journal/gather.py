@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import numpy as np
-
 from edge_agent.journal.chunk import Chunk
 from edge_agent.journal.place import Dropped, Place, miss, settle, take
 from edge_agent.journal.tally import NOTHING, Tally, tally
@@ -19,14 +17,13 @@ MAX_EVENTS: Final = 1000
 class Gathering:
     """A batch on its way: what has been gathered, and the place after it.
 
-    `end` is where it must stop, `again` the value times of rows that are sent again (all where None). The log's
-    numbers of chunks may have holes, and a chunk may begin before `place`: rows go by their numbers.
+    `end` is where it must stop. The log's numbers of chunks may have holes, and a chunk may begin before `place`: rows
+    go by their numbers.
     """
 
     place: Place
     end: Place
     limit: int
-    again: tuple[int, int] | None = None
     dropped: Dropped = field(default_factory=dict)
     """Rows found missing, by reason and machine."""
     frames: list[Frame] = field(default_factory=list)
@@ -105,8 +102,6 @@ class Gathering:
         self.tags = chunk.tags
         self.place = replace(self.place, row=self.place.row + take, tally=self.place.tally + count)
         self.rows += take
-        if self.again is not None:
-            frame, count = _of_times(chunk, frame, self.again)
         self.frames.append(frame)
         self.tallies.append(count)
 
@@ -119,9 +114,3 @@ class Gathering:
     def tally(self) -> Tally:
         """The rows of the batch, by machine."""
         return sum(self.tallies[1:], self.tallies[0]) if self.tallies else NOTHING
-
-
-def _of_times(chunk: Chunk, frame: Frame, times: tuple[int, int]) -> tuple[Frame, Tally]:
-    first, last = times
-    frame = frame.rows(np.flatnonzero((frame.time >= first) & (frame.time <= last)))
-    return frame, tally(chunk.tags, frame.tag)

@@ -99,7 +99,7 @@ def trouble_event(site: str, cursor: str, reason: str, now: int) -> Event:
 def backfill_event(site: str, cursor: str, range_: Range, now: int) -> Event:
     """Late data is at its destination: whoever looked at that time before should look again."""
     since, until = sorted((range_.since or range_.until, range_.until))
-    name = f"{cursor}-{range_.end.row}" if range_.again is None else f"{cursor}-{range_.end.row}-again-{now}"
+    name = f"{cursor}-{range_.end.row}" if not range_.again else f"{cursor}-{range_.end.row}-again-{now}"
     return _event(
         f"journal-backfill-{name}",
         site,
@@ -109,7 +109,7 @@ def backfill_event(site: str, cursor: str, range_: Range, now: int) -> Event:
             f"늦게 도착한 값 {range_.rows}개가 {cursor}에 모두 전달되었습니다",
             f"late data has arrived: {range_.rows} values for {cursor}",
         ),
-        {"rows": float(range_.rows), "again": float(range_.again is not None), "at": float(now)},
+        {"rows": float(range_.rows), "again": float(range_.again), "at": float(now)},
     )
 
 

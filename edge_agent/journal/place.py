@@ -40,8 +40,8 @@ class Range:
     """Between these times it was written, by the agent's clock, ns since 1970 UTC; 0 where nobody knows."""
     begins: bool = True
     """Nothing of it has been delivered."""
-    again: tuple[int, int] | None = None
-    """For rows that were answered for before and are sent again: value times, first and last, ns since 1970 UTC."""
+    again: bool = False
+    """These rows were answered for before and are sent again; `since` and `until` are then value times."""
 
     @property
     def left(self) -> int:
@@ -94,7 +94,7 @@ class CursorState:
     @property
     def owed(self) -> tuple[Range, ...]:
         """Ranges that were never answered for."""
-        return tuple(each for each in self.ranges if each.again is None)
+        return tuple(each for each in self.ranges if not each.again)
 
     @property
     def passed(self) -> int:

@@ -1,31 +1,62 @@
 """Which stretch of the log holds the rows of a span of time: for sending them again."""
 
 import os
+from dataclasses import dataclass
 from functools import partial
+
+import numpy as np
 
 from edge_agent.journal import disk
 from edge_agent.journal.chunk import Head
 from edge_agent.journal.place import CursorState, Place
+from edge_agent.journal.reader import Reader, Source
 from edge_agent.journal.segment import Segment
 from edge_agent.journal.view import View
 from edge_agent.journal.walk import walk
 
 
-def span_of_times(view: View, first: int, last: int) -> tuple[Place, Place] | None:
-    """From the first chunk with a value time between `first` and `last` (ns since 1970 UTC) to after the last one.
+def span_of_times(source: Source, view: View, first: int, last: int) -> tuple[Place, Place] | None:
+    """From the first row with a value time between `first` and `last` (ns since 1970 UTC) to after the last one.
 
     Looks at every chunk's head. None where there is none. Raises OSError.
     """
-    heads = [
-        head
-        for number, segment in enumerate(view.segments)
-        for head in _heads(segment, view.end if number == len(view.segments) - 1 else None)
-        if (head.rows or head.events) and (head.first <= last and head.last >= first)
-    ]
-    heads = [head for head in heads if head.rows]
-    if not heads:
+    heads = [head for head in _all_heads(view) if head.rows and head.first <= last and head.last >= first]
+    reader = Reader(source)
+    try:
+        begin = next((row for head in heads if (row := _rows(reader, view, head, first, last)) is not None), None)
+        end = next((row for head in heads[::-1] if (row := _rows(reader, view, head, first, last)) is not None), None)
+    finally:
+        reader.close()
+    if begin is None or end is None:
         return None
-    return Place(heads[0].sequence, heads[0].rows_before), Place(heads[-1].sequence + 1, heads[-1].rows_after)
+    return Place(begin.sequence, begin.first), Place(end.sequence + 1, end.after)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Of one chunk: the numbers of its first row of a span of time, and of the one after its last."""
+
+    sequence: int
+    first: int
+    after: int
+
+
+def _rows(reader: Reader, view: View, head: Head, first: int, last: int) -> _Rows | None:
+    chunk = reader.next(view, head.sequence)
+    if chunk is None or chunk.head.sequence != head.sequence:
+        return None
+    time = chunk.frame.time
+    which = np.flatnonzero((time >= first) & (time <= last))
+    if not len(which):
+        return None
+    return _Rows(head.sequence, head.rows_before + int(which[0]), head.rows_before + int(which[-1]) + 1)
+
+
+def _all_heads(view: View) -> list[Head]:
+    number = len(view.segments)
+    ends = [None] * (number - 1) + [view.end]
+    heads = [head for segment, end in zip(view.segments, ends, strict=False) for head in _heads(segment, end)]
+    return heads + [chunk.head for chunk in view.front]
 
 
 def _heads(segment: Segment, end: int | None) -> list[Head]:

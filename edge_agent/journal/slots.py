@@ -239,6 +239,5 @@ def _range_facts(each: Range) -> list[Any]:
 
 
 def _range(facts: list[Any], first: Tally, end: Tally) -> Range:
-    at, stop, rows, since, until, begins, again = facts
-    times = None if again is None else (int(again[0]), int(again[1]))
-    return Range(_place(at, first), _place(stop, end), rows, since, until, begins, times)
+    at, stop, *rest = facts
+    return Range(_place(at, first), _place(stop, end), *rest)

@@ -56,7 +56,7 @@ class InfluxDbSink:
         self._hub = HubConnection(section)
         self._limit = Limit(section.max_batch_rows)
         self._table = LineTable(TagTable(()))
-        self._told = {lane: Told(self._table.tags) for lane in (False, True)}
+        self._told: dict[bool, Told] = {}
         """What the hub was told last, by live data and by what comes late: the two are at different times."""
         self._suspects: set[str] = set()
 
@@ -81,9 +81,10 @@ class InfluxDbSink:
     def _plan(self, batch: Batch) -> Plan:
         if batch.tags is not self._table.tags:
             self._table = LineTable(batch.tags)
-        lane = batch.backfill
-        self._told[lane] = Told(batch.tags) if batch.begins else self._told[lane].under(batch.tags)
-        return make_plan(batch, self._table, self._told[lane], self._ns_per_unit)
+        told = None if batch.begins else self._told.get(batch.backfill)
+        told = Told(batch.tags, unknown=batch.again) if told is None else told.under(batch.tags)
+        self._told[batch.backfill] = told
+        return make_plan(batch, self._table, told, self._ns_per_unit)
 
     def _send_next(self, delivery: _Delivery) -> _Sent:
         """One request and its answer; a token that the hub does not know is read anew and tried once more."""

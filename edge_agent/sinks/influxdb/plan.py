@@ -4,7 +4,7 @@ The hub is told each tag's status when it changes, so the sink remembers what th
 changes nothing there; `Plan.tell` does, once the hub has acknowledged. The first status after a start is always told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,11 +55,15 @@ class GivenUp:
 
 
 class Told:
-    """What the hub has, tag by tag: last status (-1: none), time of the last stored value, last text."""
+    """What the hub has, tag by tag: last status (-1: none), time of the last stored value, last text.
 
-    def __init__(self, tags: TagTable) -> None:
+    `unknown`: the hub was told of the rows before these, nobody here knows what. Of a tag's first row it then has
+    whatever that row says, unless that is told to be otherwise by the rows after it.
+    """
+
+    def __init__(self, tags: TagTable, *, unknown: bool = False) -> None:
         """Nothing yet."""
-        self.tags = tags
+        self.tags, self.unknown = tags, unknown
         self.status = np.full(len(tags), -1, np.int64)
         self.stored = np.full(len(tags), _NEVER, np.int64)
         self.texts: dict[int, str] = {}
@@ -68,7 +72,7 @@ class Told:
         """The same knowledge by another table's numbers."""
         if tags is self.tags:
             return self
-        new = Told(tags)
+        new = Told(tags, unknown=self.unknown)
         numbers = np.array([self.tags.number(path) for path in tags.paths], np.intp)
         both = np.flatnonzero(numbers >= 0)
         new.status[both] = self.status[numbers[both]]
@@ -102,6 +106,7 @@ class Plan:
     columns: Columns
     extras: Sequence[Extra]
     given_up: GivenUp
+    texts: Mapping[int, str]
 
     def data_tags(self, items: Rows) -> Rows:
         """The tags of the data rows among `items`."""
@@ -145,7 +150,7 @@ class Plan:
         told.stored[tag] = time
         known = _known(frame, told.tags)
         told.status[frame.tag[known]] = frame.status[known]
-        told.texts.update({extra.tag: extra.text for extra in self.extras if extra.text is not None})
+        told.texts.update(self.texts)
         for extra in (self.extras[i - len(stored)] for i in refused.tolist() if i >= len(stored)):
             if extra.text is not None:
                 told.texts.pop(extra.tag, None)
@@ -169,10 +174,21 @@ def make_plan(batch: Batch, table: LineTable, told: Told, ns_per_unit: int) -> P
     time = frame.time // ns_per_unit
     numbers = np.flatnonzero(_numbers(frame, good, known, given_up))
     data, columns = _in_line_order(frame, time, numbers, table, given_up)
-    extras = _status_changes(frame, time, known, table, told)
-    extras += _text_changes(frame, time, good, table, told, given_up)
+    extras = _status_changes(frame, time, known, table, _statuses(frame, known, told))
+    last: dict[int, str] = {}
+    extras += _text_changes(frame, time, good, table, told, given_up, last)
     extras += [Extra(-1, -1, schema.event_line(event, ns_per_unit), event.id) for event in batch.events]
-    return Plan(batch, data, columns, extras, given_up)
+    return Plan(batch, data, columns, extras, given_up, last)
+
+
+def _statuses(frame: Frame, known: Mask, told: Told) -> npt.NDArray[np.int64]:
+    """Each tag's status before the batch, as the hub has it."""
+    if not told.unknown:
+        return told.status
+    first = np.full(len(told.status), -1, np.int64)
+    rows = np.flatnonzero(known)[::-1]
+    first[frame.tag[rows]] = frame.status[rows]
+    return np.where(told.status < 0, first, told.status)
 
 
 def _numbers(frame: Frame, good: Mask, known: Mask, given_up: GivenUp) -> Mask:
@@ -223,11 +239,11 @@ def _line_key(time: npt.NDArray[np.int64], rank: npt.NDArray[np.int64], count: i
 
 
 def _status_changes(
-    frame: Frame, time: npt.NDArray[np.int64], known: Mask, table: LineTable, told: Told
+    frame: Frame, time: npt.NDArray[np.int64], known: Mask, table: LineTable, before: npt.NDArray[np.int64]
 ) -> list[Extra]:
     """One line for each row whose status is not its tag's last one; of several at one stored time the last."""
     new = known.copy()
-    new[known] = frame.status[known] != told.status[frame.tag[known]]
+    new[known] = frame.status[known] != before[frame.tag[known]]
     if not new.any():
         return []
     touched = np.zeros(len(table.tags), np.bool_)
@@ -235,13 +251,13 @@ def _status_changes(
     rows = np.flatnonzero(known)
     rows = rows[touched[frame.tag[rows]]]
     rows = rows[np.argsort(frame.tag[rows], kind="stable")]
-    changed = rows[_differs_from_before(frame, rows, told)]
+    changed = rows[_differs(frame, rows, before)]
     tag, when = frame.tag[changed], time[changed]
     last = np.append((tag[1:] != tag[:-1]) | (when[1:] != when[:-1]), True)
     return [_status_line(frame, time, row, table) for row in changed[last].tolist()]
 
 
-def _differs_from_before(frame: Frame, rows: Rows, told: Told) -> Mask:
+def _differs(frame: Frame, rows: Rows, told: npt.NDArray[np.int64]) -> Mask:
     """For rows sorted by tag: whether each one's status is another than that of the row before, or than told."""
     tag = frame.tag[rows]
     status = frame.status[rows].astype(np.int64)
@@ -249,7 +265,7 @@ def _differs_from_before(frame: Frame, rows: Rows, told: Told) -> Mask:
     before[1:] = status[:-1]
     first = np.ones(len(rows), np.bool_)
     first[1:] = tag[1:] != tag[:-1]
-    before[first] = told.status[tag[first]]
+    before[first] = told[tag[first]]
     differs: Mask = status != before
     return differs
 
@@ -261,16 +277,22 @@ def _status_line(frame: Frame, time: npt.NDArray[np.int64], row: int, table: Lin
 
 
 def _text_changes(
-    frame: Frame, time: npt.NDArray[np.int64], good: Mask, table: LineTable, told: Told, given_up: GivenUp
+    frame: Frame,
+    time: npt.NDArray[np.int64],
+    good: Mask,
+    table: LineTable,
+    told: Told,
+    given_up: GivenUp,
+    last: dict[int, str],
 ) -> list[Extra]:
-    """One line for each good text that is not its tag's last one."""
+    """One line for each good text that is not its tag's last one; `last` gets each tag's last one."""
     if not frame.texts:
         return []
-    last: dict[int, str] = {}
     extras: dict[tuple[int, int], Extra] = {}
     for row in np.flatnonzero(good & (frame.kind == Kind.TEXT)).tolist():
         number, value, when = int(frame.tag[row]), frame.texts[int(frame.bits[row])], int(time[row])
-        if value == last.get(number, told.texts.get(number)):
+        if value == last.get(number, told.texts.get(number, value if told.unknown else None)):
+            last[number] = value
             continue
         last[number] = value
         line = schema.line(schema.text_head(table.tags[number]), f"text={schema.text(value)}", when)

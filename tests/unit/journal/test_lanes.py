@@ -80,7 +80,7 @@ class Life(RuleBasedStateMachine):
         if batch is None:
             assert not backfill or not self.cursor.state.ranges
             return
-        again = backfill and self.cursor.state.ranges[0].again is not None
+        again = backfill and self.cursor.state.ranges[0].again
         got = numbers(batch.frame)
         assert got == sorted(set(got))
         assert batch.backfill == backfill
@@ -205,7 +205,7 @@ class Life(RuleBasedStateMachine):
             return
         for backfill in (True, False):
             while (batch := self.cursor.read(70, backfill=backfill)) is not None:
-                again = backfill and self.cursor.state.ranges[0].again is not None
+                again = backfill and self.cursor.state.ranges[0].again
                 for row in [] if again else numbers(batch.frame):
                     assert self.where[row] == "waiting"
                     self.where[row] = "delivered"

@@ -13,6 +13,10 @@ modbus = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+Place = Annotated[str, typer.Argument(help="HOST or HOST:PORT. 주소")]
+Unit = Annotated[int, typer.Option("--unit", "-u", min=0, max=255, help="Unit number. 국번")]
+Timeout = Annotated[float, typer.Option(min=0.01, max=60, help="Seconds for one answer. 응답 대기(초)")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 LanguageOption = Annotated[str, typer.Option("--language", "-l", help="ko or en; default: the locale. 표시 언어")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="File; default: standard output. 저장할 파일")]
 
@@ -50,3 +54,29 @@ def import_(
     chosen = language or language_of_locale()
     order = Order(maps or (), types or (), area, base, hexadecimal, sheet, form, unit, output, chosen)
     sys.exit(import_table(table, order, sys.stdout, sys.stderr))
+
+
+@modbus.command()
+def read(
+    place: Place,
+    address: Annotated[str, typer.Argument(help="40001, IR:1000, HR:0x3E8 ... 주소")],
+    unit: Unit = 1,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=125, help="Registers or bits. 개수")] = 4,
+    guess: Annotated[bool, typer.Option("--guess", help="All that they can mean. 형식·워드 순서 찾기")] = False,
+    shows: Annotated[str, typer.Option(help="What the display shows, such as 23.5. 표시기의 값")] = "",
+    timeout: Timeout = 1.0,
+    output: Output = None,
+    json: Json = False,
+    language: LanguageOption = "",
+) -> None:
+    """Read registers once; --guess finds type, word order and scale. 레지스터를 한 번 읽습니다."""
+    from edge_agent.cli.modbus.door import place_of
+    from edge_agent.cli.modbus.reading import Order, address_of
+    from edge_agent.cli.modbus.reading import read as read_once
+    from edge_agent.cli.speech import Speech
+
+    where, speech = address_of(address), Speech(language or language_of_locale())
+    count = min(count, 65536 - where.wire)
+    order = Order(place_of(place), where, speech, unit, count, guess or bool(shows), shows, timeout, json, output)
+    ask = input if sys.stdin.isatty() and sys.stdout.isatty() else None
+    sys.exit(read_once(order, sys.stdout, ask))

@@ -1,0 +1,62 @@
+"""Door: the place that a technician names, a host or a serial port, opened for a few questions."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connectors.modbus import tcp
+from connectors.modbus.connection import Connection
+from connectors.modbus.wire import Line
+from edge_agent.api import Clock
+from edge_agent.errors import Unsupported, Words
+
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:/\s]+)(?::(\d{1,5}))?")
+_PORT: Final = 502
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the units are: `host` and `port`."""
+
+    host: str
+    port: int = _PORT
+
+    @property
+    def name(self) -> str:
+        """As errors call it."""
+        return f"modbus://{self.host}:{self.port}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The link's keys that say the same in a configuration."""
+        return {"host": self.host} | ({"port": self.port} if self.port != _PORT else {})
+
+    @property
+    def link_name(self) -> str:
+        """A name for the link."""
+        return "modbus-" + re.sub(r"[^a-z0-9]+", "-", self.host.lower()).strip("-")[:50]
+
+
+def place_of(text: str) -> Place:
+    """`192.168.0.10`, `gateway:1502`, `[fe80::1]:502`. Raises Unsupported."""
+    match = _HOST.fullmatch(text)
+    if match is None or int(match[2] or _PORT) > 65535:
+        raise Unsupported(
+            "open",
+            text,
+            Words("주소로 읽을 수 없습니다", "this is no place to connect to"),
+            Words("예: 192.168.0.10 또는 192.168.0.10:502", "for example 192.168.0.10 or 192.168.0.10:502"),
+        )
+    return Place(match[1].strip("[]"), int(match[2] or _PORT))
+
+
+@asynccontextmanager
+async def opened(place: Place, timeout: float, clock: Clock) -> AsyncIterator[Connection]:
+    """A connection with one request in flight at most; raises NotConnected or TimedOut. `timeout` in s, to connect."""
+    connection = await tcp.connect(place.host, place.port, timeout, Line(clock, 1, place.name), clock)
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -1,0 +1,143 @@
+"""`edge-agent modbus read`, `scan` and `check --live` against libmodbus: a server whose every register is known."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from connectors.modbus.address import Address
+from edge_agent.cli.app import app
+from edge_agent.cli.modbus.door import place_of
+from edge_agent.cli.modbus.reading import Order, read
+from edge_agent.cli.speech import Speech
+from edge_agent.config.loader import load
+from edge_agent.errors import NotConnected, Unsupported
+from edge_agent.registry import Sections
+from tests.fixtures_servers import require_service
+from tests.servers.cache import MissingService
+from tests.servers.process import free_port
+from tests.servers.sources import MbServer
+
+CASES = Path(__file__).parents[1] / "cases" / "modbus_screens"
+ILLEGAL = ((100, 110), (210, 219))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Ticks never: its values stand still."""
+    try:
+        running = MbServer(tmp_path_factory.mktemp("mb"), units=(1, 3, 7), illegal=ILLEGAL, ticks=0, port=free_port())
+    except MissingService as missing:
+        require_service(missing.name, missing.how)
+    with running:
+        yield running
+
+
+def run(*arguments: object, code: int = 0):
+    done = CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "110"})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == code, done.output
+    return done
+
+
+def golden(name: str, text: str, server: MbServer) -> None:
+    """The screen, without the port and the times."""
+    text = re.sub(r"\b\d+ ms", "0 ms", text.replace(f":{server.port}", ":502").replace(f" {server.port}", " 502"))
+    path = CASES / name
+    if os.environ.get("EDGE_AGENT_NEW_CASES"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+    assert text == path.read_text("utf-8")
+
+
+def at(server: MbServer) -> str:
+    return f"127.0.0.1:{server.port}"
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_all_that_registers_can_mean_side_by_side(server, language):
+    done = run("modbus", "read", at(server), "HR:10", "-u", 3, "--shows", "12293.0", "-l", language)
+    golden(f"read.{language}.txt", done.stdout, server)
+    assert f"1. {server.float_at(10, 3, 0):.7g}  (HR:10 float32)" in done.stdout
+
+
+def test_without_a_guess_the_words_as_they_are(server):
+    assert run("modbus", "read", at(server), "40011", "-n", 2).stdout.splitlines()[1:] == [
+        "address   hex  uint16  int16",
+        "HR:10    4580   17792  17792",
+        "HR:11    2800   10240  10240",
+    ]
+    coils = run("modbus", "read", at(server), "CO:7", "-n", 3, "-u", 7).stdout.split()
+    assert coils[-6:] == ["CO:7", "0", "CO:8", "1", "CO:9", "0"]
+
+
+def test_as_json_for_programs(server):
+    done = json.loads(run("modbus", "read", at(server), "HR:10", "-n", 2, "--shows", "4101", "--json").stdout)
+    assert (done["unit"], done["address"], done["outcome_text"], done["values"]) == (1, "HR:10", "ok", [17792, 10240])
+    assert done["matches"][0] == {"tag": "hr_10", "address": "HR:10", "type": "float32", "value": 4101.0}
+    kinds = {(guess["type"], guess["order"]) for guess in done["guesses"]}
+    assert {
+        (kind, order) for kind in ("int32", "uint32", "float32") for order in ("ABCD", "CDAB", "BADC", "DCBA")
+    } <= kinds
+
+
+def test_what_the_device_does_not_have_is_said_and_the_rest_is_read(server):
+    done = run("modbus", "read", at(server), "HR:98", "--shows", "4145")
+    assert "HR:100, HR:101: no such address (exception 2)" in done.stdout
+    assert "1. 4145  (HR:98 float32)" in done.stdout
+    assert "no such address" in run("modbus", "read", at(server), "HR:100", "--guess", code=1).stdout
+    assert "no answer" in run("modbus", "read", at(server), "HR:0", "-u", 9, "--timeout", 0.2, code=1).stdout
+
+
+def talk(server, *answers, shown="", where="HR:10", **more):
+    """The conversation with a technician who says these words; its end as (exit code, questions, printed)."""
+    import io
+
+    said, asked, out = list(answers), [], io.StringIO()
+
+    def ask(question):
+        asked.append(question)
+        return said.pop(0)
+
+    address = Address(3, int(where.removeprefix("HR:")))
+    order = Order(place_of(at(server)), address, Speech("ko"), 1, guess=True, shown=shown, **more)
+    code = read(order, out, ask)
+    assert not said
+    return code, asked, out.getvalue()
+
+
+def test_yes_writes_what_the_configuration_reads(server, tmp_path):
+    code, asked, out = talk(server, "4101", "1", "예", output=tmp_path / "one.yaml")
+    assert code == 0, out
+    assert asked[-1].startswith("4101  표시기에 이 값이 보입니까?")
+    head = "site: {name: s}\nmachines: [{name: m, line: l, class: c}]\n"
+    text = (tmp_path / "one.yaml").read_text("utf-8").replace("connector:", "machine: m\n    connector:")
+    (tmp_path / "site.yaml").write_text(head + text, "utf-8")
+    (link,) = load(tmp_path / "site.yaml", Sections()).config.links
+    assert (link.host, link.port) == ("127.0.0.1", server.port)
+    (tag,) = link.tag_list()
+    assert (tag.address, tag.type, tag.order) == (Address(3, 10), "float32", None)
+
+
+def test_the_neighbour_is_found_and_no_writes_nothing(server):
+    code, _, out = talk(server, "", "2", "n")
+    assert code == 1
+    assert "links:" not in out
+    code, asked, out = talk(server, "", shown="4102")
+    assert "4102  (HR:12 float32)" in out
+    assert (code, len(asked)) == (1, 1)
+    code, _, out = talk(server, shown="77777")
+    assert (code, "하나 앞이나 뒤로" in out) == (1, True)
+
+
+def test_places_that_can_not_be_reached_say_why(server):
+    with pytest.raises(NotConnected):
+        run("modbus", "read", f"127.0.0.1:{free_port()}", "HR:0")
+    for words in (("no place/", "HR:0"), (at(server), "100"), (at(server), "abc"), ("h:99999", "HR:0")):
+        with pytest.raises(Unsupported) as refused:
+            run("modbus", "read", *words)
+        assert refused.value.hint.ko

@@ -80,3 +80,22 @@ def read(
     order = Order(place_of(place), where, speech, unit, count, guess or bool(shows), shows, timeout, json, output)
     ask = input if sys.stdin.isatty() and sys.stdout.isatty() else None
     sys.exit(read_once(order, sys.stdout, ask))
+
+
+@modbus.command()
+def plan(
+    config: Annotated[Path, typer.Argument(help="The configuration file (YAML). 설정 파일")],
+    baud: Annotated[int, typer.Option(min=0, help="Baud rate behind a gateway. 게이트웨이 뒤의 통신속도")] = 0,
+    turnaround: Annotated[
+        float, typer.Option(min=0, help="ms a device takes to begin its answer. 응답 지연(ms)")
+    ] = 5.0,
+    json: Json = False,
+    language: LanguageOption = "",
+) -> None:
+    """The requests, the load of each line, and what would cure it; exit code 1 if too much. 요청 계획과 회선 부하."""
+    from connectors.modbus.load import Serial
+    from edge_agent.cli.modbus.planning import plan as show
+    from edge_agent.cli.speech import Speech
+
+    behind = Serial(baud, turnaround=turnaround / 1e3) if baud else None
+    sys.exit(show(config, behind, Speech(language or language_of_locale()), json, sys.stdout))

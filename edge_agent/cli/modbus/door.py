@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.modbus import tcp
+from connectors.modbus.config import ModbusLink
 from connectors.modbus.connection import Connection
+from connectors.modbus.load import Serial
 from connectors.modbus.wire import Line
 from edge_agent.api import Clock
 from edge_agent.errors import Unsupported, Words
@@ -50,6 +52,16 @@ def place_of(text: str) -> Place:
             Words("예: 192.168.0.10 또는 192.168.0.10:502", "for example 192.168.0.10 or 192.168.0.10:502"),
         )
     return Place(match[1].strip("[]"), int(match[2] or _PORT))
+
+
+def name_of(link: ModbusLink) -> str:
+    """As errors call the link's place."""
+    return f"modbus://{link.host}:{link.port}"
+
+
+def serial_of(link: ModbusLink) -> Serial | None:
+    """The serial line of a link; None where it is a network."""
+    return None
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import anyio
 import anyio.to_thread
@@ -28,6 +28,7 @@ from edge_agent.config.base import SinkSection
 from edge_agent.journal import Cursor
 from edge_agent.model import Event
 from edge_agent.store import News
+from edge_agent.worker import Worker
 
 _log = structlog.get_logger("sink")
 
@@ -47,7 +48,6 @@ LOOK_S: Final = 1.0
 WRITE_S: Final = 600.0
 """No write takes longer: each sink has shorter deadlines of its own, this one is for those that forget them."""
 CLOSE_S: Final = 2.0
-_Result = TypeVar("_Result")
 
 
 @dataclass
@@ -110,8 +110,7 @@ class Delivery:
         self._late_rows = _late_rows(section)
         self._most_age = max(MOST_AGE_S, 3 * section.spacing)
         self._files = tuple(_files(section))
-        self._disk = anyio.CapacityLimiter(1)
-        """A thread of our own: sinks that hold on to theirs can't keep us from reading."""
+        self._worker = Worker(f"sink {section.name}")
         self._draining, self._woken = anyio.Event(), anyio.Event()
         self._not_taken: set[str] = set()
         """Paths of tags of which it was said that the sink does not take them."""
@@ -210,7 +209,7 @@ class Delivery:
 
         try:
             with anyio.fail_after(WRITE_S):
-                return await anyio.to_thread.run_sync(deliver, limiter=self._disk, abandon_on_cancel=True)
+                return await self._worker.run(deliver, abandon=True)
         finally:
             if not ended.is_set():
                 wanted.clear()
@@ -237,7 +236,7 @@ class Delivery:
         if not rows or self._draining.is_set():
             return
         if rows > MOST_BATCHES * self.section.max_batch_rows or await self._age() > self._most_age:
-            left = await self._in_thread(self.cursor.leave_behind)
+            left = await self._worker.run(self.cursor.leave_behind)
             if left:
                 self.health.live.fresh = self._clock.monotonic()
                 if self.health.live.error is None:
@@ -248,11 +247,8 @@ class Delivery:
         fresh = self.health.live.fresh
         if fresh is not None:
             return self._clock.monotonic() - fresh
-        since = await self._in_thread(self.cursor.waiting_since)
+        since = await self._worker.run(self.cursor.waiting_since)
         return abs(self._clock.wall() - since) / 1e9
-
-    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        return await anyio.to_thread.run_sync(work, limiter=self._disk)
 
     async def _pause(self, seconds: float) -> None:
         """Waits, unless it is time to drain or somebody wakes us."""

@@ -3,12 +3,12 @@
 from typing import Any, Final
 
 import anyio
-import anyio.to_thread
 import structlog
 
 from edge_agent.errors import EdgeAgentError, JournalError, Words
 from edge_agent.inbox import Inbox
 from edge_agent.journal.roller import Roller
+from edge_agent.worker import Worker
 
 EVERY_S: Final = 1.0
 _AFTER_FAULT_S: Final = 60.0
@@ -22,7 +22,7 @@ class Rolling:
 
     def __init__(self, roller: Roller, inbox: Inbox) -> None:
         self._roller, self._inbox = roller, inbox
-        self._thread = anyio.CapacityLimiter(1)
+        self._worker = Worker("rollups")
         self._told: JournalError | None = None
         self._fault: EdgeAgentError | None = None
 
@@ -46,14 +46,14 @@ class Rolling:
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
-            more = await anyio.to_thread.run_sync(self._turn, limiter=self._thread)
+            more = await self._worker.run(self._turn)
             self._say()
             if not more:
                 await anyio.sleep(EVERY_S if self._fault is None else _AFTER_FAULT_S)
 
     async def close(self, timeout: float) -> None:
         """At stop: rolls up what is there, for at most about `timeout` seconds; the next start does the rest."""
-        await anyio.to_thread.run_sync(self._close, timeout, limiter=self._thread)
+        await self._worker.run(lambda: self._close(timeout))
         self._say()
 
     def _turn(self) -> bool:

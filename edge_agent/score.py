@@ -2,10 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import anyio.to_thread
 import structlog
 
 from edge_agent.backoff import Backoff
@@ -13,6 +13,7 @@ from edge_agent.clock import Clock
 from edge_agent.errors import DetectionError, Words
 from edge_agent.inbox import Inbox
 from edge_agent.model import Event, Frame
+from edge_agent.worker import Worker
 
 if TYPE_CHECKING:
     from edge_agent.detect import Detection
@@ -44,6 +45,7 @@ class Scoring:
         self._loading = anyio.CancelScope()
         self._failure: DetectionError | None = None
         self._backoff = Backoff(1.0, 300.0)
+        self._worker = Worker("detection")
         self.detection: Detection | None = None
         self.skipped = 0
         """Values that were not scored: they came faster than that, or while detection had failed."""
@@ -91,7 +93,7 @@ class Scoring:
 
     async def _run(self) -> None:
         with anyio.CancelScope() as self._loading:
-            detection = await anyio.to_thread.run_sync(self._make, abandon_on_cancel=True)
+            detection = await self._worker.run(self._make, abandon=True)
         if self._loading.cancelled_caught:
             return
         self.detection, self._failure = detection, None
@@ -102,15 +104,15 @@ class Scoring:
             await self._gather()
             now = self._clock.monotonic()
             tick = now - ticked >= 1.0
-            events = await anyio.to_thread.run_sync(self._score, detection, self._take(), tick)
+            events = await self._worker.run(partial(self._score, detection, self._take(), tick))
             ticked = now if tick else ticked
             if events:
                 self._say(events)
             if now - saved >= self._save_every:
-                await anyio.to_thread.run_sync(detection.save)
+                await self._worker.run(detection.save)
                 saved = now
                 self._backoff.reset()
-        await anyio.to_thread.run_sync(detection.save)
+        await self._worker.run(detection.save)
         self._tell(detection)
 
     async def _gather(self) -> None:

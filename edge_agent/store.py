@@ -18,6 +18,7 @@ from edge_agent.live import Live
 from edge_agent.loss import COUNT_S, Loss, Losses
 from edge_agent.model import Event, Frame
 from edge_agent.score import Scoring
+from edge_agent.worker import Worker
 
 _log = structlog.get_logger("journal")
 IDLE_S: Final = 1.0
@@ -87,7 +88,7 @@ class Store:
         self._unsynced = False
         self._said = ""
         """The cause that was logged last; empty once it was logged that it is over."""
-        self._writer = anyio.CapacityLimiter(1)
+        self._writer = Worker("journal")
         self._syncer = anyio.CapacityLimiter(1)
         self._pressed = News()
         self._losses = Losses(live.tags, live.tags[0].machine.site if len(live.tags) else "", clock)
@@ -114,7 +115,7 @@ class Store:
         """What links lost before it became rows is counted in the journal, and told to the hub once in a while."""
         self._counted = self._clock.monotonic()
         if lost := self._inbox.take_losses():
-            await anyio.to_thread.run_sync(self._lose, lost, limiter=self._writer)
+            await self._writer.run(lambda: self._lose(lost))
         self._inbox.put_events(self._losses.events(all_=last))
 
     def _lose(self, lost: Sequence[Loss]) -> None:
@@ -126,7 +127,7 @@ class Store:
         if len(frame) or events:
             self._pend(frame, events)
         if self._pending:
-            await anyio.to_thread.run_sync(self._append_pending, limiter=self._writer)
+            await self._writer.run(self._append_pending)
             self._news.ring()
             if self._patience() < IDLE_S:
                 self._pressed.ring()
@@ -174,7 +175,7 @@ class Store:
 
     async def close(self) -> None:
         """At stop: what the journal would not take until now is given up, and counted."""
-        await anyio.to_thread.run_sync(self._give_up, 0, limiter=self._writer)
+        await self._writer.run(lambda: self._give_up(0))
         await self.count_losses()
 
     async def sync_often(self, interval: float) -> None:

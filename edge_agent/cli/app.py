@@ -40,11 +40,24 @@ def run(config: Config) -> None:
 
 
 @app.command()
-def check(config: Config, language: LanguageOption = "") -> None:
+def check(
+    config: Config,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask every Modbus device once, read-only. 실제 장치를 한 번씩 읽어 봅니다")
+    ] = False,
+    language: LanguageOption = "",
+) -> None:
     """Check a configuration: every fault at once, with its place and its cure. 설정을 검사합니다."""
     from edge_agent.cli.check import check as check_config
 
-    sys.exit(check_config(config, language or language_of_locale(), sys.stdout))
+    chosen = language or language_of_locale()
+    code = check_config(config, chosen, sys.stdout)
+    if live and code == 0:
+        from edge_agent.cli.modbus.live import check_live
+        from edge_agent.cli.speech import Speech
+
+        code = check_live(config, Speech(chosen), sys.stdout)
+    sys.exit(code)
 
 
 @app.command()

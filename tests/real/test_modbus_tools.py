@@ -47,6 +47,7 @@ def run(*arguments: object, code: int = 0):
 def golden(name: str, text: str, server: MbServer) -> None:
     """The screen, without the port and the times."""
     text = re.sub(r"\b\d+ ms", "0 ms", text.replace(f":{server.port}", ":502").replace(f" {server.port}", " 502"))
+    text = re.sub(r"  \d+\.\d  (?=\D)", "  0.0  ", re.sub(" {2,}", "  ", text))
     path = CASES / name
     if os.environ.get("EDGE_AGENT_NEW_CASES"):
         path.parent.mkdir(exist_ok=True)
@@ -141,3 +142,58 @@ def test_places_that_can_not_be_reached_say_why(server):
         with pytest.raises(Unsupported) as refused:
             run("modbus", "read", *words)
         assert refused.value.hint.ko
+
+
+LIVE = """
+site: {name: s}
+machines: [{name: m, line: l, class: furnace}]
+journal: {path: j}
+runtime: {state: STATE}
+links:
+  - name: bus
+    connector: modbus
+    machine: m
+    host: 127.0.0.1
+    port: PORT
+    devices:
+      - unit: 1
+        tags:
+          - {tag: current, address: 40011, type: float32, unit: A, range: [0, 5000]}
+          - {tag: shifted, address: "HR:12", type: float32, unit: A, range: [0, 100]}
+          - {tag: missing, address: "HR:100", type: float32}
+          - {tag: swapped, address: "HR:113", type: float32, order: CDAB, scale: 0.1}
+          - {tag: bit, address: "IR:20.7", role: state}
+          - {tag: coil, address: "CO:21", role: state}
+      - unit: 9
+        timeout: 200ms
+        tags:
+          - {tag: u9, address: "HR:10", type: float32, unit: A}
+      - unit: 7
+        tags:
+          - {tag: u7, address: "HR:65520", type: uint64, sentinels: {0: not_ready}}
+  - name: gone
+    connector: modbus
+    machine: m
+    host: 127.0.0.1
+    port: 1
+    devices: [{tags: [{tag: x, address: 40001, type: int16}]}]
+  - {name: plc, connector: opcua, machine: m, url: "opc.tcp://127.0.0.1:1", tags: [{tag: y, node: "ns=2;i=1"}]}
+"""
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_live_asks_every_device_once_and_shows_each_tag(server, tmp_path, language):
+    site = tmp_path / "site.yaml"
+    site.write_text(LIVE.replace("PORT", str(server.port)).replace("STATE", str(tmp_path)), "utf-8")
+    done = run("check", "--live", site, "-l", language, code=1)
+    shown = done.stdout[done.stdout.index("\nbus (") + 1 :]
+    golden(f"live.{language}.txt", shown, server)
+
+
+def test_live_is_content_where_all_is_well_and_asks_nothing_of_a_faulty_file(server, tmp_path):
+    site = tmp_path / "site.yaml"
+    head = LIVE[: LIVE.index("      - unit: 1")].replace("PORT", str(server.port)).replace("STATE", str(tmp_path))
+    site.write_text(head + "      - {unit: 7, tags: [{tag: a, address: HR:10, type: float32}]}\n", "utf-8")
+    assert "1 of 1 tag(s) good" in run("check", "--live", site, "-l", "en").stdout
+    site.write_text(head.replace("connector: modbus", "connector: modbus\n    typo: 1"), "utf-8")
+    assert "tag(s) good" not in run("check", "--live", site, "-l", "en", code=78).stdout

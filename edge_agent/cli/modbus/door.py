@@ -72,3 +72,10 @@ async def opened(place: Place, timeout: float, clock: Clock) -> AsyncIterator[Co
         yield connection
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def link_opened(link: ModbusLink, clock: Clock) -> AsyncIterator[Connection]:
+    """The connection of a configured link, with one request in flight at most; raises EdgeAgentError."""
+    async with opened(Place(link.host, link.port), link.connect_timeout, clock) as connection:
+        yield connection

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 import anyio
-from rich.console import Console
 from rich.table import Table
 
 from connectors.modbus.address import Address, AddressFault, parse_address
@@ -20,7 +19,8 @@ from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.door import Place, opened
 from edge_agent.cli.modbus.draft import device_lines, flow
 from edge_agent.cli.modbus.guess import SCALES, Guess, guesses, matches, orders_of, plausible, points
-from edge_agent.cli.modbus.sample import Sample, Value, outcome_words, take
+from edge_agent.cli.modbus.sample import Sample, outcome_words, take
+from edge_agent.cli.modbus.screen import UNKNOWN, number, screen, table_of
 from edge_agent.cli.speech import Speech
 from edge_agent.errors import Unsupported, Words
 
@@ -30,9 +30,7 @@ _CHOICES: Final = 9
 """So many readings are offered."""
 _SHORT: Final = 2
 """Letters that any two registers may look like."""
-_LONG: Final = 10**12
 _CONNECTING: Final = 5.0
-_UNKNOWN: Final = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ def _show(samples: Sequence[Sample], order: Order, out: TextIO) -> int:
     if order.as_json:
         out.write(json.dumps(_facts(samples, order), ensure_ascii=False) + "\n")
     else:
-        console = Console(file=out, highlight=False)
+        console = screen(out)
         for part in _screen(samples, order):
             console.print(part)
     return 0 if any(sample.outcome == OK for sample in plain) else EXIT_FAULT
@@ -154,12 +152,13 @@ def _words_table(samples: Sequence[Sample], order: Order) -> Table:
     """A line a register: the word, and what sixteen bits can mean."""
     say, plain = order.speech.say, samples[: order.count]
     if not order.address.is_register:
-        table = _table(say("주소", "address"), say("값", "value"))
+        table = table_of(say("주소", "address"), say("값", "value"), right=[say("값", "value")])
         for sample in (one for one in plain if one.outcome == OK):
             table.add_row(str(sample.point.address), number(sample.value))
         return table
     scaled = [f"×{scale:g}" for scale in SCALES[1:]] if order.guess else []
-    table = _table(say("주소", "address"), "hex", "uint16", "int16", *scaled, *(["AB", "bits"] if order.guess else []))
+    heads = ["hex", "uint16", "int16", *scaled, *(["AB", "bits"] if order.guess else [])]
+    table = table_of(say("주소", "address"), *heads, right=heads)
     for sample in (one for one in plain if one.outcome == OK):
         word = int.from_bytes(sample.raw, "big")
         signed = word - 65536 if word > 32767 else word
@@ -188,7 +187,9 @@ def _letters(raw: bytes) -> str:
 def _wide_table(samples: Sequence[Sample], order: Order) -> Table:
     """A line a type and scale, a column a byte order, of what begins at the address asked for."""
     at = {(s.point.type, s.point.order, s.point.scale): s for s in samples if s.point.address == order.address}
-    table = _table(f"{order.address} {order.speech.say('부터', 'and on')}", *orders_of("float32"))
+    table = table_of(
+        f"{order.address} {order.speech.say('부터', 'and on')}", *orders_of("float32"), right=orders_of("float32")
+    )
     for kind in _WIDE:
         for scale in SCALES if kind in ("int32", "uint32") else SCALES[:1]:
             row = [at.get((kind, one, scale)) for one in orders_of(kind)]
@@ -202,22 +203,6 @@ def _texts(samples: Sequence[Sample], order: Order) -> list[str]:
     """Texts that look like some."""
     found = [(s.point.order, s.value) for s in samples if s.point.type == "text" and isinstance(s.value, str)]
     return [f"text {one}: {text}" for one, text in found if len(text) > _SHORT and text.isprintable()]
-
-
-def number(value: Value) -> str:
-    """A value in at most 12 signs or so."""
-    if value is None:
-        return _UNKNOWN
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) >= _LONG):
-        return f"{value:.7g}"
-    return str(int(value)) if isinstance(value, bool) else str(value)
-
-
-def _table(*heads: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for at, head in enumerate(heads):
-        table.add_column(head, justify="left" if at == 0 else "right", no_wrap=True)
-    return table
 
 
 def _described(guess: Guess) -> str:
@@ -254,7 +239,7 @@ def _choose(found: Sequence[Guess], order: Order, out: TextIO, ask: Ask) -> Gues
         ).strip()
     offered = matches(found, shown) if shown else plausible(found, order.address)
     if not offered:
-        out.write("\n".join(_matches_lines([], replace(order, shown=shown or _UNKNOWN))) + "\n")
+        out.write("\n".join(_matches_lines([], replace(order, shown=shown or UNKNOWN))) + "\n")
         return None
     if shown and shown.strip("0.,-+") == "":
         out.write(

@@ -9,9 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors.modbus.address import Address
+from edge_agent.api import SystemClock
 from edge_agent.cli.app import app
-from edge_agent.cli.modbus.door import place_of
+from edge_agent.cli.modbus.door import opened, place_of
 from edge_agent.cli.modbus.reading import Order, read
+from edge_agent.cli.modbus.scanning import Order as Scanning
+from edge_agent.cli.modbus.scanning import lines
+from edge_agent.cli.modbus.survey import Manner, Survey, survey
 from edge_agent.cli.speech import Speech
 from edge_agent.config.loader import load
 from edge_agent.errors import NotConnected, Unsupported
@@ -47,7 +51,7 @@ def run(*arguments: object, code: int = 0):
 def golden(name: str, text: str, server: MbServer) -> None:
     """The screen, without the port and the times."""
     text = re.sub(r"\b\d+ ms", "0 ms", text.replace(f":{server.port}", ":502").replace(f" {server.port}", " 502"))
-    text = re.sub(r"  \d+\.\d  (?=\D)", "  0.0  ", re.sub(" {2,}", "  ", text))
+    text = re.sub(r"  \d+\.\d  (?=\D)", "  0.0  ", re.sub(r"(?<=\S) {2,}", "  ", text))
     path = CASES / name
     if os.environ.get("EDGE_AGENT_NEW_CASES"):
         path.parent.mkdir(exist_ok=True)
@@ -197,3 +201,59 @@ def test_live_is_content_where_all_is_well_and_asks_nothing_of_a_faulty_file(ser
     assert "1 of 1 tag(s) good" in run("check", "--live", site, "-l", "en").stdout
     site.write_text(head.replace("connector: modbus", "connector: modbus\n    typo: 1"), "utf-8")
     assert "tag(s) good" not in run("check", "--live", site, "-l", "en", code=78).stdout
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_scan_finds_the_units_and_writes_what_the_configuration_reads(server, tmp_path, language):
+    found = run("modbus", "scan", at(server), "--units", "1-3,7", "--timeout", 0.5, "--pause", 0, "-l", language)
+    golden(f"scan.{language}.txt", found.stdout, server)
+    (tmp_path / "bus.yaml").write_text(found.stdout[found.stdout.index("links:") :], "utf-8")
+    head = "site: {name: s}\nmachines: [{name: m, line: l, class: c}]\n"
+    text = (tmp_path / "bus.yaml").read_text("utf-8").replace("connector:", "machine: m\n    connector:")
+    (tmp_path / "site.yaml").write_text(head + text, "utf-8")
+    (link,) = load(tmp_path / "site.yaml", Sections()).config.links
+    assert [device.unit for device in link.devices] == [1, 3, 7]
+    assert "3 of 3 tag(s) good" in run("check", "--live", tmp_path / "site.yaml").stdout
+
+
+def test_a_scan_that_finds_nobody_says_what_to_look_at(server):
+    done = json.loads(run("modbus", "scan", at(server), "--units", "4,5", "--timeout", 0.1, "--json", code=1).stdout)
+    assert (done["asked"], done["units"]) == ([4, 5], [])
+    assert "try A and B" in run("modbus", "scan", at(server), "--units", "9", "--timeout", 0.1, code=1).stdout
+    with pytest.raises(NotConnected):
+        run("modbus", "scan", f"127.0.0.1:{free_port()}")
+    for units in ("", "a", "300", "1--3", "5-4"):
+        with pytest.raises(Unsupported):
+            run("modbus", "scan", at(server), "--units", units)
+
+
+async def pymodbus_server(port: int):
+    """A server of another make, that answers 43/14 and 17, and to every unit number."""
+    from pymodbus import ModbusDeviceIdentification
+    from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
+    from pymodbus.server import ModbusTcpServer
+
+    names = {0x00: "Autonics", 0x01: "TK4S", 0x02: "1.2", 0x04: "온도조절기"}
+    block = ModbusSequentialDataBlock(1, [235] * 20)
+    context = ModbusServerContext(devices=ModbusDeviceContext(hr=block, ir=block), single=True)
+    server = ModbusTcpServer(context, identity=ModbusDeviceIdentification(info=names), address=("127.0.0.1", port))
+    await server.listen()
+    return server
+
+
+@pytest.mark.anyio
+async def test_a_device_that_answers_to_every_number_is_one_device_and_tells_its_name():
+    port, done = free_port(), Survey()
+    server = await pymodbus_server(port)
+    place = place_of(f"127.0.0.1:{port}")
+    try:
+        clock = SystemClock()
+        await survey(lambda: opened(place, 5.0, clock), range(1, 33), Manner(5.0, pause=0.0), done, lambda unit: None)
+    finally:
+        await server.shutdown()
+    assert (done.any_unit, [unit.number for unit in done.found]) == (True, [1])
+    assert done.asked == [1, 2, 3]
+    assert "Autonics" in done.found[0].identity.text
+    assert "TK4S" in done.found[0].identity.text
+    order = Scanning(place, range(1, 33), Manner(), Speech("en"))
+    assert "It answers to every unit number: one device, not a line of them" in list(lines(done, order))

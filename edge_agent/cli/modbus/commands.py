@@ -99,3 +99,25 @@ def plan(
 
     behind = Serial(baud, turnaround=turnaround / 1e3) if baud else None
     sys.exit(show(config, behind, Speech(language or language_of_locale()), json, sys.stdout))
+
+
+@modbus.command()
+def scan(
+    place: Place,
+    units: Annotated[str, typer.Option(help="Units to ask: 1-32, or 1,3,10-12. 물어볼 국번")] = "1-32",
+    timeout: Timeout = 1.0,
+    pause: Annotated[float, typer.Option(min=0.0, max=60, help="Seconds of quiet after each. 사이 간격(초)")] = 0.05,
+    output: Output = None,
+    json: Json = False,
+    language: LanguageOption = "",
+) -> None:
+    """Who answers, one question at a time, read-only; Ctrl-C keeps what was found. 응답하는 국번을 찾습니다."""
+    from edge_agent.cli.modbus.door import place_of
+    from edge_agent.cli.modbus.scanning import Order, units_of
+    from edge_agent.cli.modbus.scanning import scan as ask
+    from edge_agent.cli.modbus.survey import Manner
+    from edge_agent.cli.speech import Speech
+
+    manner = Manner(timeout, pause=pause, spare=units == "1-32")
+    speech = Speech(language or language_of_locale())
+    sys.exit(ask(Order(place_of(place), units_of(units), manner, speech, json, output), sys.stdout))

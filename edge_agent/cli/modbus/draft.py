@@ -3,7 +3,10 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from edge_agent.errors import Unsupported, Words
 
 Tag = Mapping[str, Any]
 
@@ -61,6 +64,31 @@ def device_lines(device: Mapping[str, Any], indent: str = "      ") -> Iterator[
         else:
             yield f"{head}{key}: {flow(value)}"
         head = f"{indent}  "
+
+
+def link_head(name: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    """A link up to its devices."""
+    yield "links:"
+    yield f"  - name: {name}"
+    yield "    connector: modbus"
+    yield from (f"    {key}: {flow(value)}" for key, value in settings.items())
+
+
+def save(text: str, output: Path | None, out: TextIO) -> None:
+    """Writes the text to `output`, and says so on `out`; without one it writes to `out`. Raises Unsupported."""
+    if output is None:
+        out.write(text)
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise Unsupported(
+            "write",
+            str(output),
+            Words(f"파일을 쓸 수 없습니다: {error}", f"the file can not be written: {error}"),
+            Words("다른 폴더를 --output 으로 지정하십시오", "name another folder with --output"),
+        ) from error
+    out.write(f"→ {output}\n")
 
 
 def flow(value: Any) -> str:

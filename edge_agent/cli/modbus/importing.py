@@ -8,7 +8,7 @@ from typing import Final, TextIO
 from connectors.modbus.point import BOOL, WORDS
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.cell import AREAS, Reading, plain
-from edge_agent.cli.modbus.draft import device_lines, tag_table
+from edge_agent.cli.modbus.draft import device_lines, save, tag_table
 from edge_agent.cli.modbus.heading import FIELDS, Heading, find_heading
 from edge_agent.cli.modbus.register_table import Import, gathered, import_sheet
 from edge_agent.cli.modbus.sheet import Sheet, read_sheets
@@ -86,14 +86,7 @@ def is_type(text: str) -> bool:
 
 def _write(done: Import, order: Order, out: TextIO) -> None:
     text = tag_table(done.tags, order.language) if order.form == "csv" else _yaml(done, order)
-    if order.output is None:
-        out.write(text)
-        return
-    try:
-        order.output.write_text(text, "utf-8")
-    except OSError as error:
-        what = Words(f"파일을 쓸 수 없습니다: {error}", f"the file can not be written: {error}")
-        raise _refused(order.output, what, _OTHER_PLACE) from error
+    save(text, order.output, out)
 
 
 def _yaml(done: Import, order: Order) -> str:

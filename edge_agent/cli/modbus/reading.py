@@ -17,12 +17,12 @@ from connectors.modbus.scan import OK
 from edge_agent.api import SystemClock
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.door import Place, opened
-from edge_agent.cli.modbus.draft import device_lines, flow
+from edge_agent.cli.modbus.draft import device_lines, link_head, save
 from edge_agent.cli.modbus.guess import SCALES, Guess, guesses, matches, orders_of, plausible, points
 from edge_agent.cli.modbus.sample import Sample, outcome_words, take
 from edge_agent.cli.modbus.screen import UNKNOWN, number, screen, table_of
 from edge_agent.cli.speech import Speech
-from edge_agent.errors import Unsupported, Words
+from edge_agent.errors import Unsupported
 
 Ask = Callable[[str], str]
 _WIDE: Final = ("int32", "uint32", "float32", "int64", "uint64", "float64")
@@ -66,7 +66,8 @@ def read(order: Order, out: TextIO, ask: Ask | None) -> int:
     guess = _choose(guesses(samples[order.count :]), order, out, ask)
     if guess is None or not _confirmed(guess, order, ask):
         return EXIT_FAULT
-    return _write(_yaml(guess, order), order, out)
+    save(_yaml(guess, order), order.output, out)
+    return 0
 
 
 async def _read(order: Order) -> list[Sample]:
@@ -264,26 +265,7 @@ def _confirmed(guess: Guess, order: Order, ask: Ask) -> bool:
     return answer in ("y", "yes", "예", "네", "ㅛ")
 
 
-def _write(text: str, order: Order, out: TextIO) -> int:
-    if order.output is None:
-        out.write(text)
-        return 0
-    try:
-        order.output.write_text(text, "utf-8")
-    except OSError as error:
-        raise Unsupported(
-            "write",
-            str(order.output),
-            Words(f"파일을 쓸 수 없습니다: {error}", f"the file can not be written: {error}"),
-            Words("다른 폴더를 --output 으로 지정하십시오", "name another folder with --output"),
-        ) from error
-    out.write(f"{order.output}\n")
-    return 0
-
-
 def _yaml(guess: Guess, order: Order) -> str:
     device = {"unit": order.unit, "tags": [guess.tag]}
-    head = [f"name: {order.place.link_name}", "connector: modbus"]
-    head += [f"{key}: {flow(value)}" for key, value in order.place.settings.items()]
-    lines = ["links:", f"  - {head[0]}", *(f"    {line}" for line in head[1:]), "    devices:", *device_lines(device)]
+    lines = [*link_head(order.place.link_name, order.place.settings), "    devices:", *device_lines(device)]
     return "\n".join(lines) + "\n"

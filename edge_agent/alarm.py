@@ -1,26 +1,33 @@
-"""Alarms of the agent's own: what a person at the hub must know of deliveries and of values lost at the door."""
+"""Alarms of the agent's own: what a person at the hub must know of deliveries and of values lost at the door.
+
+A hub keeps one point for a path, a detector and a start. So a detector here says whose sink or which reason it speaks
+of: two that begin at one moment must not take each other's place.
+"""
 
 import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from edge_agent.api import EdgeAgentError
+from edge_agent.journal.place import Rebuff
 from edge_agent.model import Event, EventClass, EventState, Label, Severity
 
 _MOST_NAMES: Final = 5
 
 
-def refused_event(site: str, sink: str, error: EdgeAgentError | None, start: int, end: int) -> Event:
-    """A sink is refused since `start`; with `end` it was, until then. Times are ns since 1970 UTC."""
-    if error is not None:
-        text = Label(f"{sink} 전송이 거부되었습니다: {error.cause.ko}", f"{sink} is refused: {error.cause.en}")
-    else:
-        seconds = max(0, end - start) / 1e9
+def refused_event(site: str, sink: str, rebuff: Rebuff, end: int) -> Event:
+    """A sink is refused since `rebuff.since`; with `end` (ns since 1970 UTC) it was, until then.
+
+    The sink itself gets both at once, when it is over, and its hub keeps the second: so that one says why, too.
+    """
+    text = Label(f"{sink} 전송이 거부되었습니다: {rebuff.ko}", f"{sink} is refused: {rebuff.en}")
+    if end:
+        seconds = max(0, end - rebuff.since) / 1e9
         text = Label(
-            f"{sink} 전송이 {seconds:.0f}초 동안 거부되었다가 다시 시작되었습니다. 데이터는 보관되었습니다",
-            f"{sink} was refused for {seconds:.0f} s and goes on again; all data was kept",
+            f"{sink} 전송이 {seconds:.0f}초 동안 거부되었다가({rebuff.ko}) 다시 됩니다. 데이터는 보관되었습니다",
+            f"{sink} was refused for {seconds:.0f} s ({rebuff.en}) and goes on again; all data was kept",
         )
-    return _event(f"refused {site} {sink} {start}", site, "sink", Severity.CRITICAL, (start, end), text, {})
+    name, span = f"refused {site} {sink} {rebuff.since}", (rebuff.since, end)
+    return _event(name, site, f"sink/{sink}", Severity.CRITICAL, span, text, {})
 
 
 def set_aside_event(site: str, sink: str, tags: Sequence[str], rows: int, reason: str, now: int) -> Event:
@@ -31,7 +38,7 @@ def set_aside_event(site: str, sink: str, tags: Sequence[str], rows: int, reason
         f"{sink} does not take {rows} values, they are in quarantine: {names}. The hub's words: {reason}",
     )
     name = f"set aside {site} {sink} {names} {now}"
-    return _event(name, site, "sink", Severity.WARNING, (now, now), text, {"rows": float(rows)})
+    return _event(name, site, f"sink/{sink}", Severity.WARNING, (now, now), text, {"rows": float(rows)})
 
 
 _REASONS: Final = {
@@ -50,7 +57,9 @@ def loss_event(site: str, reason: str, machine: str, count: int, start: int, end
         f"{count} values were lost before the journal had them: {why.en}{where}",
     )
     name = f"loss {site} {machine} {reason} {start} {end}"
-    return _event(name, machine or site, "agent", Severity.WARNING, (start, end), text, {"rows": float(count)})
+    return _event(
+        name, machine or site, f"agent/{reason}", Severity.WARNING, (start, end), text, {"rows": float(count)}
+    )
 
 
 def _event(

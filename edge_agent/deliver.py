@@ -26,8 +26,10 @@ from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock
 from edge_agent.config.base import SinkSection
 from edge_agent.journal import Cursor
+from edge_agent.journal.place import Rebuff
 from edge_agent.model import Event
 from edge_agent.store import News
+from edge_agent.watermark import Watermark
 from edge_agent.worker import Worker
 
 _log = structlog.get_logger("sink")
@@ -59,8 +61,6 @@ class Lane:
     backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 4.0))
     due: float = 0.0
     """Not before this time is the next batch read."""
-    fresh: float | None = None
-    """Everything accepted until this time had been delivered; None before the first time."""
     rate: float = 0.0
     """Rows a second, of late."""
 
@@ -72,8 +72,8 @@ class SinkHealth:
         self.name = name
         self.writes = 0
         self.live, self.late = Lane(backfill=False), Lane(backfill=True)
-        self.refused_since = 0
-        """Wall time, ns since 1970 UTC; 0 where it is not refused."""
+        self.watermark = Watermark()
+        """Of live data."""
 
     @property
     def error(self) -> EdgeAgentError | None:
@@ -148,7 +148,7 @@ class Delivery:
 
     def lag(self) -> float:
         """Seconds that the live lane is behind at most; 0 where nothing waits."""
-        fresh = self.health.live.fresh
+        fresh = self.health.watermark.fresh
         return self._clock.monotonic() - fresh if self.cursor.behind and fresh is not None else 0.0
 
     def _idle(self) -> float:
@@ -170,10 +170,12 @@ class Delivery:
     async def _turn(self, lane: Lane) -> bool:
         """One batch of a lane; False when there was nothing to do. Waits out the back-off after a failure."""
         began = self._clock.monotonic()
+        self.health.watermark.note(self.cursor.end, began)
         try:
             delivered = await self._deliver_next(lane)
+            self.health.watermark.reach(self.cursor.state.row)
             if delivered is None:
-                self._nothing(lane, began)
+                lane.rate = 0.0
                 return False
             self._say_what_was_not_taken(*delivered)
         except EdgeAgentError as error:
@@ -184,7 +186,7 @@ class Delivery:
             _log.exception("sink_failed", sink=self.health.name)
             await self._failed(lane, _unexpected(self.health.name, error))
         else:
-            self._succeeded(lane, delivered[0], began)
+            await self._succeeded(lane, delivered[0], began)
             await self._pause(began + self.section.spacing - self._clock.monotonic())
         return True
 
@@ -237,14 +239,12 @@ class Delivery:
             return
         if rows > MOST_BATCHES * self.section.max_batch_rows or await self._age() > self._most_age:
             left = await self._worker.run(self.cursor.leave_behind)
-            if left:
-                self.health.live.fresh = self._clock.monotonic()
-                if self.health.live.error is None:
-                    _log.info("backlog_left_behind", sink=self.health.name, rows=left)
+            if left and self.health.live.error is None:
+                _log.info("backlog_left_behind", sink=self.health.name, rows=left)
 
     async def _age(self) -> float:
         """Seconds since the oldest row that waits was accepted, or more; what an earlier run left is by wall clock."""
-        fresh = self.health.live.fresh
+        fresh = self.health.watermark.fresh
         if fresh is not None:
             return self._clock.monotonic() - fresh
         since = await self._worker.run(self.cursor.waiting_since)
@@ -256,30 +256,23 @@ class Delivery:
             with anyio.move_on_after(seconds):
                 await self._woken.wait()
 
-    def _nothing(self, lane: Lane, began: float) -> None:
-        if not lane.backfill:
-            lane.fresh = began
-        lane.rate = 0.0
-
-    def _succeeded(self, lane: Lane, batch: Batch, began: float) -> None:
+    async def _succeeded(self, lane: Lane, batch: Batch, began: float) -> None:
         now = self._clock.monotonic()
         self.health.writes += 1
         if self.health.live.error is not None or lane.error is not None or self.health.writes == 1:
             _log.info("sink_up", sink=self.health.name, backfill=lane.backfill)
-            self._recovered(lane, now)
+            await self._recovered(lane, now)
         lane.backoff.reset()
         if lane.backfill:
             self._give_time(lane, len(batch.frame), began, now)
-        elif len(batch.frame) < self.section.max_batch_rows:
-            lane.fresh = began
 
-    def _recovered(self, lane: Lane, now: float) -> None:
+    async def _recovered(self, lane: Lane, now: float) -> None:
         """The sink takes something again. The backlog goes on at once, unless that is what it does not take."""
         if self.health.live.error is not None:
             self.health.late.due = now
         self.health.live.error = lane.error = None
         if self.health.error is None:
-            self._was_refused()
+            await self._was_refused()
 
     def _give_time(self, lane: Lane, rows: int, began: float, now: float) -> None:
         """When the next batch of the backlog is due: jittered, so that a hundred gateways do not beat in step."""
@@ -293,7 +286,7 @@ class Delivery:
             _log.warning("sink_down", sink=self.health.name, error=str(error), backfill=lane.backfill)
         lane.error = error
         if isinstance(error, Refused):
-            self._is_refused(error)
+            await self._is_refused(error)
             wait = REFUSED_S * random.uniform(1.0, 1.1)  # noqa: S311 - jitter, not cryptography
         elif isinstance(error, Overloaded) and error.retry_after is not None:
             wait = min(error.retry_after, 3600.0)
@@ -335,15 +328,18 @@ class Delivery:
         now = self._clock.wall()
         self._tell([set_aside_event(self._site, self.health.name, new, len(rows), reason, now)])
 
-    def _is_refused(self, error: EdgeAgentError) -> None:
-        if not self.health.refused_since:
-            self.health.refused_since = self._clock.wall()
-            self._tell([refused_event(self._site, self.health.name, error, self.health.refused_since, 0)])
+    async def _is_refused(self, error: EdgeAgentError) -> None:
+        """One alarm from the first refusal to the next success, however often the agent is started in between."""
+        if self.cursor.state.refused is None:
+            refusal = Rebuff(self._clock.wall(), error.cause.ko, error.cause.en)
+            await self._worker.run(lambda: self.cursor.note_refusal(refusal))
+            self._tell([refused_event(self._site, self.health.name, refusal, 0)])
 
-    def _was_refused(self) -> None:
-        since, self.health.refused_since = self.health.refused_since, 0
-        if since:
-            self._tell([refused_event(self._site, self.health.name, None, since, self._clock.wall())])
+    async def _was_refused(self) -> None:
+        refusal = self.cursor.state.refused
+        if refusal is not None:
+            await self._worker.run(lambda: self.cursor.note_refusal(None))
+            self._tell([refused_event(self._site, self.health.name, refusal, self._clock.wall())])
 
     async def close(self) -> None:
         """Lets go of the sink, within CLOSE_S seconds; whatever it raises."""

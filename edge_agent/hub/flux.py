@@ -158,7 +158,9 @@ def open_events(bucket: str, language: str) -> str:
 
 def gaps(bucket: str) -> str:
     """What the agents say of times in which they did not collect or could not keep."""
-    return _table(bucket, OF_SITE, 'r.detector == "agent"', fields=("severity", "text_ko", "text_en", "end_ms"))
+    return _table(
+        bucket, OF_SITE, "r.detector =~ /^(agent|journal)/", fields=("severity", "text_ko", "text_en", "end_ms")
+    )
 
 
 def texts(bucket: str) -> str:

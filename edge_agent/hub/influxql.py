@@ -91,7 +91,7 @@ def open_events(language: str) -> str:
 
 def gaps() -> str:
     """What the agents say of times in which they did not collect or could not keep."""
-    return _table('"severity", "text_ko", "text_en", "end_ms"', f"{OF_SITE} AND \"detector\" = 'agent'")
+    return _table('"severity", "text_ko", "text_en", "end_ms"', f'{OF_SITE} AND "detector" =~ /^(agent|journal)/')
 
 
 def texts() -> str:

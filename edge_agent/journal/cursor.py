@@ -6,18 +6,16 @@ they are answered for in any order.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from edge_agent.api import Answer, Batch
 from edge_agent.errors import JournalError
 from edge_agent.journal import disk
 from edge_agent.journal.balance import balance, balance_by_machine
+from edge_agent.journal.counted import Counted, bounded, count
 from edge_agent.journal.gather import Gathering
 from edge_agent.journal.ledger import Ledger, merged
 from edge_agent.journal.place import (
@@ -27,17 +25,16 @@ from edge_agent.journal.place import (
     Dropped,
     Place,
     Range,
+    Rebuff,
 )
 from edge_agent.journal.quarantine import MAX_BYTES, Quarantine, lines_of
 from edge_agent.journal.reader import Reader, Source
 from edge_agent.journal.replay import not_owed, span_of_times
 from edge_agent.journal.slots import SlotFile, read_state
-from edge_agent.journal.tally import NOTHING, Tally, machines_of, tally, untold
+from edge_agent.journal.tally import Tally, untold
 from edge_agent.journal.view import View
 from edge_agent.model import Event, EventState, Frame
 
-_MAX_REASONS: Final = 32
-_MAX_REASON: Final = 48
 _MS: Final = 1_000_000
 """What hubs take for one time: of a tag's rows in one ms the last one must be among those that are sent again."""
 
@@ -70,15 +67,6 @@ class _Outstanding:
     tally: Tally
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """What an answer says of a batch, by machine."""
-
-    delivered: Tally
-    refused: Tally
-    dropped: Dropped
-
-
 class Cursor:
     """Made by `Journal.cursor`. `read`, `advance` and `leave_behind` are for one thread at a time; the rest for any."""
 
@@ -109,6 +97,11 @@ class Cursor:
     def behind(self) -> int:
         """Rows that wait in the live lane."""
         return max(0, self._log.view.rows - self._state.live.row)
+
+    @property
+    def end(self) -> int:
+        """The row after the last one accepted."""
+        return self._log.view.rows
 
     def waits(self, *, backfill: bool = False) -> bool:
         """Whether a read of this lane could find something: rows, events, or word of rows that are no more."""
@@ -232,7 +225,7 @@ class Cursor:
         """The state with the lane that stands at `start` put to `after`; None where no lane stands there any more."""
         state = self._state
         if state.live is start:
-            return replace(state, live=after, dropped=_bounded(state.dropped, missing))
+            return replace(state, live=after, dropped=bounded(state.dropped, missing))
         number = next((i for i, each in enumerate(state.ranges) if each.first is start), None)
         if number is None:
             return None
@@ -242,7 +235,7 @@ class Cursor:
         else:
             moved = _finished(state, number, after)
             self._log.backfilled(self.name, range_)
-        return moved if range_.again else replace(moved, dropped=_bounded(state.dropped, missing))
+        return moved if range_.again else replace(moved, dropped=bounded(state.dropped, missing))
 
     def advance(self, batch: Batch, answer: Answer) -> None:
         """Goes past `batch`, which must be the last one read of its lane, and counts what the sink said of its rows.
@@ -255,7 +248,7 @@ class Cursor:
         if outstanding is None or outstanding.batch is not batch:
             raise ValueError("advance wants the batch that was read last")
         del self._outstanding[batch.backfill]
-        counted = _count(outstanding, answer)
+        counted = count(outstanding.batch, outstanding.tally, answer)
         with self._lock:
             moved = self._moved(outstanding.start, outstanding.after, outstanding.missing)
             if moved is None:
@@ -264,12 +257,12 @@ class Cursor:
                 self._save(_sent_again(moved, counted))
                 return
             size, unkept = self._keep(batch, answer, counted.refused.total)
-            dropped = counted.dropped if not unkept else _bounded(counted.dropped, {unkept: counted.refused})
+            dropped = counted.dropped if not unkept else bounded(counted.dropped, {unkept: counted.refused})
             moved = replace(
                 moved,
                 delivered=moved.delivered + counted.delivered,
                 quarantined=moved.quarantined if unkept else moved.quarantined + counted.refused,
-                dropped=_bounded(moved.dropped, dropped),
+                dropped=bounded(moved.dropped, dropped),
                 quarantine_bytes=size,
             )
             self._save(_begun(moved, batch, outstanding.after))
@@ -346,6 +339,11 @@ class Cursor:
                 again = [Range(a, b, b.row - a.row, first, last, again=True) for a, b in parts]
                 self._save(replace(state, ranges=(*state.ranges, *again)))
         return sum(end.row - start.row for start, end in parts)
+
+    def note_refusal(self, rebuff: Rebuff | None) -> None:
+        """Keeps what people were told of a destination that refuses, or that it is over."""
+        with self._lock:
+            self._save(replace(self._state, refused=rebuff))
 
     def _save(self, state: CursorState) -> None:
         self._state = state = replace(state, generation=state.generation + 1)
@@ -433,56 +431,7 @@ def _in_order(events: Iterable[Event], closed: Iterable[str], range_: Range) -> 
     return [event for event in events if event.state is EventState.CLOSED or event.id not in known]
 
 
-def _sent_again(state: CursorState, counted: _Counted) -> CursorState:
+def _sent_again(state: CursorState, counted: Counted) -> CursorState:
     dropped = {reason: each.total for reason, each in counted.dropped.items()}
     facts = {"delivered": counted.delivered.total, "refused": counted.refused.total}
     return replace(state, again=merged(state.again, facts, dropped))
-
-
-def _count(outstanding: _Outstanding, answer: Answer) -> _Counted:
-    """What the answer says of the rows, by machine. Raises ValueError where it does not fit them."""
-    batch = outstanding.batch
-    refused = _tally_of(batch, [row for refusal in answer.refused for row in refusal.rows])
-    dropped = {reason[:_MAX_REASON]: NOTHING for reason, count in answer.dropped.items() if count}
-    for reason, count in answer.dropped.items():
-        if count < 0:
-            raise ValueError("answer for fewer than no rows of the batch")
-        if count:
-            dropped[reason[:_MAX_REASON]] += _dropped(batch, count, answer.dropped_rows.get(reason))
-    delivered = outstanding.tally - refused if refused.total else outstanding.tally
-    for each in dropped.values():
-        delivered -= each
-    if delivered.total < 0:
-        raise ValueError(f"answer for more than the {len(batch.frame)} rows of the batch")
-    return _Counted(delivered, refused, _bounded({}, dropped))
-
-
-def _tally_of(batch: Batch, rows: list[int]) -> Tally:
-    if not rows:
-        return NOTHING
-    numbers = [int(row) for row in rows]
-    if len(set(numbers)) != len(numbers) or any(not 0 <= row < len(batch.frame) for row in numbers):
-        raise ValueError("refused rows must be rows of the batch, each once")
-    return tally(batch.tags, batch.frame.tag[np.array(numbers, np.intp)])
-
-
-def _dropped(batch: Batch, count: int, rows: npt.ArrayLike | None) -> Tally:
-    """By machine where the sink says which rows, or where there is one machine only."""
-    names = machines_of(batch.tags)
-    if rows is not None:
-        numbers = np.asarray(rows, np.intp)
-        if len(numbers) != count or (count and not 0 <= numbers.min() <= numbers.max() < len(batch.frame)):
-            raise ValueError("dropped rows must be rows of the batch, as many as are counted")
-        return tally(batch.tags, batch.frame.tag[numbers])
-    return Tally.of({names[1]: count}) if len(names) == 2 else untold(count)  # "" and one machine
-
-
-def _bounded(dropped: Mapping[str, Tally], more: Mapping[str, Tally]) -> Dropped:
-    """Both. Past a number of reasons the rest are `other`, so that a state fits its file."""
-    if not more:
-        return dict(dropped)
-    out = dict(dropped)
-    for reason, count in more.items():
-        name = reason if reason in out or len(out) < _MAX_REASONS else "other"
-        out[name] = out.get(name, NOTHING) + count
-    return {reason: count for reason, count in out.items() if count.counts.any()}

@@ -1,4 +1,7 @@
-"""What the journal has to say to people, as events of class AGENT: gaps, damage, files it can't write."""
+"""What the journal has to say to people, as events of class AGENT: gaps, damage, files it can't write.
+
+A hub keeps one point for a path, a detector and a start: so the detector says which sink it is about.
+"""
 
 from typing import Final
 
@@ -24,6 +27,7 @@ def retention_event(
     return _event(
         f"journal-retention-{cursor}-{segment.number}",
         site,
+        f"journal/{cursor}",
         Severity.WARNING,
         (segment.header.created, max(until, segment.header.created)),
         Label(
@@ -39,6 +43,7 @@ def long_event(site: str, segment: Segment, until: int, rows: int, now: int) -> 
     return _event(
         f"journal-long-{segment.number}",
         site,
+        "journal/long",
         Severity.NOTICE,
         (segment.header.created, max(until, segment.header.created)),
         Label(
@@ -54,6 +59,7 @@ def cramped_event(site: str, now: int, *, over: bool) -> Event:
     return _event(
         f"journal-room-{now}",
         site,
+        "journal",
         Severity.NOTICE if over else Severity.WARNING,
         (now, now),
         Label("디스크 여유 공간이 다시 충분합니다", "the disk has enough free space again")
@@ -71,6 +77,7 @@ def damage_event(site: str, damage: Damage, now: int) -> Event:
     return _event(
         f"journal-damaged-{damage.segment}-{damage.offset}",
         site,
+        "journal",
         Severity.WARNING,
         (damage.first or now, damage.last or damage.first or now),
         Label(
@@ -86,6 +93,7 @@ def trouble_event(site: str, cursor: str, reason: str, now: int) -> Event:
     return _event(
         f"journal-cursor-{cursor}-{now}",
         site,
+        f"journal/{cursor}",
         Severity.NOTICE,
         (now, now),
         Label(
@@ -99,22 +107,46 @@ def trouble_event(site: str, cursor: str, reason: str, now: int) -> Event:
 def backfill_event(site: str, cursor: str, range_: Range, now: int) -> Event:
     """Late data is at its destination: whoever looked at that time before should look again."""
     since, until = sorted((range_.since or range_.until, range_.until))
-    name = f"{cursor}-{range_.end.row}" if not range_.again else f"{cursor}-{range_.end.row}-again-{now}"
+    if range_.again:
+        return _sent_again_event(site, cursor, range_, now)
     return _event(
-        f"journal-backfill-{name}",
+        f"journal-backfill-{cursor}-{range_.end.row}",
         site,
+        f"backfill/{cursor}",
         Severity.NOTICE,
         (since, until),
         Label(
             f"늦게 도착한 값 {range_.rows}개가 {cursor}에 모두 전달되었습니다",
             f"late data has arrived: {range_.rows} values for {cursor}",
         ),
-        {"rows": float(range_.rows), "again": float(range_.again), "at": float(now)},
+        {"rows": float(range_.rows), "at": float(now)},
+    )
+
+
+def _sent_again_event(site: str, cursor: str, range_: Range, now: int) -> Event:
+    """On somebody's order. It stands at the time of the sending: what was told of the time itself stays as it is."""
+    return _event(
+        f"journal-again-{cursor}-{range_.end.row}-{now}",
+        site,
+        f"backfill/{cursor}",
+        Severity.NOTICE,
+        (now, now),
+        Label(
+            f"요청에 따라 값 {range_.rows}개를 {cursor}(으)로 다시 보냈습니다",
+            f"{range_.rows} values were sent to {cursor} again, on order",
+        ),
+        {"rows": float(range_.rows), "since": float(range_.since), "until": float(range_.until)},
     )
 
 
 def _event(
-    name: str, site: str, severity: Severity, span: tuple[int, int], text: Label, evidence: dict[str, float]
+    name: str,
+    site: str,
+    detector: str,
+    severity: Severity,
+    span: tuple[int, int],
+    text: Label,
+    evidence: dict[str, float],
 ) -> Event:
     start, end = span
-    return Event(name, site, "journal", EventClass.AGENT, severity, EventState.CLOSED, start, end, text, evidence)
+    return Event(name, site, detector, EventClass.AGENT, severity, EventState.CLOSED, start, end, text, evidence)

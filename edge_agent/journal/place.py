@@ -54,6 +54,15 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebuff:
+    """A destination refuses everything, and people were told so: since when (ns since 1970 UTC), and why."""
+
+    since: int
+    ko: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
 class CursorState:
     """Places and counters. They are written together or not at all."""
 
@@ -77,6 +86,8 @@ class CursorState:
     """Rows sent again on somebody's order, by what became of them. They are beside the balance."""
     closed: tuple[str, ...] = ()
     """Events delivered as closed while ranges were owed: their opening, if it is in one, is not sent after them."""
+    refused: Rebuff | None = None
+    """Kept here so that the alarm ends once, also where the agent was started anew in between."""
     quarantine_bytes: int = 0
     """Length of the quarantine file that belongs to this state."""
     generation: int = 0

@@ -25,7 +25,7 @@ import numpy as np
 
 from edge_agent.journal import disk
 from edge_agent.journal.chunk import crc
-from edge_agent.journal.place import CursorState, Place, Range
+from edge_agent.journal.place import CursorState, Place, Range, Rebuff
 from edge_agent.journal.tally import NOTHING, Tally, joint
 
 SIZES: Final = (1 << 14, 1 << 17, 1 << 20, 1 << 23)
@@ -180,6 +180,7 @@ def _pack(state: CursorState) -> bytes:
         "dropped": list(state.dropped),
         "again": dict(state.again),
         "closed": state.closed,
+        "refused": state.refused and [state.refused.since, state.refused.ko, state.refused.en],
         "quarantine_bytes": state.quarantine_bytes,
         "tallies": [bool(each.counts.any()) for each in tallies],
     }
@@ -207,6 +208,7 @@ def _unpack(body: bytes, generation: int) -> CursorState:
         ranges=tuple(_range(fields, next(tallies), next(tallies)) for fields in facts["ranges"]),
         again=facts["again"],
         closed=tuple(facts["closed"]),
+        refused=Rebuff(*facts["refused"]) if facts["refused"] else None,
         quarantine_bytes=facts["quarantine_bytes"],
         generation=generation,
     )

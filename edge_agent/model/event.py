@@ -38,8 +38,9 @@ class Event:
     """`id` is stable across open and close and across restarts (made of tag path, detector and start time).
 
     `path` is an ISA-95 path: of a tag, a machine, or a site. `start`/`end` are ns since 1970 UTC; `end` is 0 while
-    open. `detector` is the name of the detector, or the room that speaks (`link`, `journal`). `evidence` holds figures
-    for the expert: value, limit, score. `text` says it in a sentence that a technician understands, in both languages.
+    open. `detector` is the name of the detector, or the room that speaks, and of what where several may be at once
+    (`journal/hub`, `sink/hub`): hubs keep one point for a path, a detector and a start. `evidence` holds figures for
+    the expert: value, limit, score. `text` says it in a sentence that a technician understands, in both languages.
     """
 
     id: str

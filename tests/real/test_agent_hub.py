@@ -55,14 +55,19 @@ def test_the_token_is_put_right_while_it_runs(tmp_path: Path, mbserver: Any, inf
     assert row["delivered"] == 0
     assert row["quarantined"] == 0
     assert balanced(row)
-    file.write_text(influxdb.token + "\n")
-    agent.until("deliveries", more_delivered(refused))
     assert len(log(agent, "sink_down")) == 1, "said once"
+    agent.kill()
+    agent.start()
+    again = agent.until("the hub's word again", lambda s: s["ledger"][0]["error"])
+    assert again["ledger"][0]["error"]["code"] == "EA-203"
+    file.write_text(influxdb.token + "\n")
+    agent.until("deliveries", more_delivered(again))
     everything_arrived(influxdb, finish(agent))
-    (event,) = influxdb.query_influxql('SELECT * FROM "event" WHERE "detector" = \'sink\'')
-    assert event["state"] == "closed", "opened by the refusal, closed by the new token"
+    (event,) = influxdb.query_influxql('SELECT * FROM "event" WHERE "detector" = \'sink/hub\'')
+    assert event["state"] == "closed", "one alarm from the first refusal to the new token, over a kill and a start"
+    assert event["end_ms"] * 1_000_000 >= again["now_ns"]
+    assert row["error"]["en"].split(":")[0] in event["text_en"] or "unauthorized" in event["text_en"], "it says why"
     assert "goes on again" in event["text_en"]
-    assert len(log(agent, "agent_started")) == 1
     assert not re.search(re.escape(influxdb.token), "\n".join(log(agent))), "no secret in the log"
 
 
@@ -102,7 +107,7 @@ def test_a_field_of_another_type_is_one_alarm_and_set_aside(tmp_path: Path, mbse
     (said,) = log(agent, "rows_set_aside")
     assert "field type conflict" in said
     assert not log(agent, "sink_down")
-    events = influxdb.query_influxql('SELECT * FROM "event" WHERE "detector" = \'sink\'')
+    events = influxdb.query_influxql('SELECT * FROM "event" WHERE "detector" = \'sink/hub\'')
     (alarm,) = events
     assert "plant/l1/m0/meters_1" in alarm["text_en"]
     assert "격리" in alarm["text_ko"]

@@ -202,3 +202,21 @@ async def test_live_data_goes_before_a_backlog(tmp_path: Path, waiting: int, sec
     assert journal.ledger("hub").delivered == waiting + 2
     assert len([notice for notice in journal.notices() if notice.id.startswith("journal-backfill")]) == left
     journal.close()
+
+
+async def test_full_batches_are_no_backlog_while_what_waits_is_new(tmp_path: Path) -> None:
+    """What is fresh moves with every batch: a hub that takes as much as comes is never left behind."""
+    clock, sink = ManualClock(), Scripted()
+    journal = Journal.open(tmp_path, TABLE, section(), clock)
+    one = SinkSection(name="hub", sink="scripted", max_batch_rows=10)
+    delivery = Delivery(one, lambda: sink, journal.cursor("hub"), News(), clock)
+    append(journal, *range(5))
+    for second in range(20):
+        append(journal, *range(10))
+        clock.tick()
+        assert await delivery.step()
+        assert delivery.cursor.behind == 5
+        assert delivery.lag() <= 1.0, second
+    assert not delivery.cursor.state.ranges
+    assert {len(taken) for taken in sink.taken} == {10}
+    journal.close()

@@ -6,9 +6,12 @@ the C heap full of holes; what can be returned is returned.
 """
 
 import ctypes
+import gc
+import pickle
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,6 +21,25 @@ M_ARENA_MAX: Final = -8
 SETTLED_S: Final = 10.0
 """Links, kernels and sinks have been loaded this long after the start, as a rule."""
 AGAIN_S: Final = 600.0
+PACKED_FROM: Final = 256 << 10
+"""Bytes of a pickle from which packing is worth its time."""
+_Thing = TypeVar("_Thing")
+
+
+def packed(make: Callable[[], _Thing]) -> _Thing:
+    """What `make` gives, in memory of its own without holes.
+
+    A large configuration lies scattered among what was needed only to read it, and Python returns an arena only when
+    nothing in it is in use: for 10,000 tags 18 MB stay. So it is pickled, freed, and unpickled (0.4 s of CPU).
+    """
+    thing = make()
+    data = pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)
+    if len(data) < PACKED_FROM:
+        return thing
+    del thing
+    gc.collect()
+    again: _Thing = pickle.loads(data)  # noqa: S301 - our own bytes, made three lines above
+    return again
 
 
 def few_arenas() -> None:

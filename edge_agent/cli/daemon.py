@@ -21,7 +21,7 @@ from edge_agent.cli.kernels import place_kernel_cache
 from edge_agent.clock import SystemClock
 from edge_agent.config.loader import Loaded, load
 from edge_agent.errors import EdgeAgentError
-from edge_agent.footprint import few_arenas
+from edge_agent.footprint import few_arenas, packed
 from edge_agent.registry import Sections
 
 
@@ -31,7 +31,7 @@ def run_daemon(path: Path) -> int:
     few_arenas()
     place_kernel_cache()
     _set_up_log()
-    loaded = load(path, Sections(), secrets_later=True)
+    loaded = packed(lambda: load(path, Sections(), secrets_later=True))
     for warning in loaded.warnings:
         place = f"{warning.file}:{warning.line}"
         _log_of_agent().warning("configuration_warning", code=warning.code, place=place, text=warning.cause.en)

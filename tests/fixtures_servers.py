@@ -1,4 +1,4 @@
-"""Fixtures that start real servers for one test, on 127.0.0.1, and end them by pid.
+"""Fixtures that start real servers on 127.0.0.1 and end them by pid: for one test, InfluxDB 2 for all of a worker.
 
 ``influxdb``, ``influxdb1`` and ``victoria`` are running databases; ``uafast``, ``mbserver`` and ``node_opcua`` are
 factories: ``uafast(n=100, period_ms=50, mixed=True)`` answers a running server. tests/servers/ has what each offers.
@@ -58,9 +58,21 @@ def _factory(kind: type[SomeSource], folder: Path, **always: Any) -> Iterator[Ca
         yield start
 
 
+@pytest.fixture(scope="session")
+def influxdb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
+    """The InfluxDB 2 behind `influxdb`: a worker runs one test at a time, so they share it, and spare its start."""
+    yield from _database(InfluxDB, tmp_path_factory.mktemp("influxdb"))
+
+
 @pytest.fixture
-def influxdb(tmp_path: Path) -> Iterator[InfluxDB]:
-    """A running InfluxDB 2 with an empty bucket of its own."""
+def influxdb(influxdb_server: InfluxDB) -> InfluxDB:
+    """A running InfluxDB 2 with an empty bucket; a test may stop, freeze or kill it."""
+    return influxdb_server.emptied()
+
+
+@pytest.fixture
+def influxdb_alone(tmp_path: Path) -> Iterator[InfluxDB]:
+    """One for this test only, which leaves behind what a new bucket does not cover: dashboards, mappings."""
     yield from _database(InfluxDB, tmp_path / "influxdb")
 
 

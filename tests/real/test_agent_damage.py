@@ -33,7 +33,10 @@ from tests.servers.databases import InfluxDB
 from tests.servers.process import poll
 from tests.servers.sources import MbServer
 
-TAGS = 20
+TAGS = 120
+"""Many, so that segments fill soon."""
+WAITING = 9
+"""Segments at least that the hub has not seen."""
 Harm = Callable[[Path], None]
 
 
@@ -45,35 +48,28 @@ class Base:
     row: dict[str, Any]
     hub: InfluxDB
     plant: MbServer
-    oldest_waiting: int
-    """Number of the first segment that the hub has not seen all of."""
 
     def sections(self, bucket: str, **more: Any) -> dict[str, Any]:
-        small = {"segment_bytes": "16KiB", "max_bytes": "64MiB", "sync_interval": "200ms"}
+        small = {"segment_bytes": "8KiB", "max_bytes": "64MiB", "sync_interval": "200ms"}
         link = meters(self.plant.port, TAGS, interval="20ms")
         return config([link], [hub(self.hub, bucket=bucket)], journal=small, detection={"engine": "numpy"}, **more)
 
-    def make_bucket(self, name: str) -> None:
-        org = json.loads(self.hub.call("GET", "/api/v2/orgs"))["orgs"][0]["id"]
-        wanted = {"orgID": org, "name": name, "retentionRules": []}
-        self.hub.call("POST", "/api/v2/buckets", body=json.dumps(wanted).encode())
-
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Base]:
-    folder = tmp_path_factory.mktemp("base")
+def base(tmp_path_factory: pytest.TempPathFactory, influxdb_server: InfluxDB) -> Iterator[Base]:
+    folder, database = tmp_path_factory.mktemp("base"), influxdb_server.emptied()
     try:
-        database, plant = InfluxDB(folder / "hub"), MbServer(folder, period_ms=20)
+        plant = MbServer(folder, period_ms=20)
     except MissingService as missing:
         require_service(missing.name, missing.how)
-    with database, plant:
-        one = Base(folder / "agent" / "state", {}, database, plant, 0)
+    with plant:
+        one = Base(folder / "agent" / "state", {}, database, plant)
         agent = start(folder, one.sections(database.bucket), HUB_TOKEN=database.token)
         agent.until("some segments", lambda s: delivered(100)(s) and s["journal"]["segments"] >= 2)
         one.row = finish(agent)
-        one.oldest_waiting = len(segments(one.folder))
+        seen = len(segments(one.folder))
         agent = start(folder, one.sections("nowhere"), HUB_TOKEN=database.token)
-        agent.until("more segments", lambda s: s["journal"]["segments"] >= one.oldest_waiting + 4)
+        agent.until("more segments", lambda s: s["journal"]["segments"] >= seen + WAITING)
         one.row = finish(agent)
         assert one.row["waiting"] > 0
         yield one
@@ -95,28 +91,46 @@ def truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-HARMS: dict[str, Harm] = {
-    "one_byte": lambda state: scribble(segments(state)[-3], 0.5, 1),
-    "middle_of_one": lambda state: scribble(segments(state)[-3], 0.3, 3000),
-    "all_of_one": lambda state: scribble(segments(state)[-3], 0, 1 << 16),
-    "end_of_last": lambda state: scribble(segments(state)[-1], 0.6, 1 << 16),
-    "middle_of_last": lambda state: scribble(segments(state)[-1], 0.4, 500),
-    "all_of_last": lambda state: scribble(segments(state)[-1], 0, 1 << 16),
-    "one_truncated": lambda state: truncated(segments(state)[-3]),
-    "last_truncated": lambda state: truncated(segments(state)[-1]),
-    "one_empty": lambda state: segments(state)[-2].write_bytes(b"") and None,
-    "one_gone": lambda state: segments(state)[-2].unlink(),
+def one_byte(path: Path) -> None:
+    scribble(path, 0.5, 1)
+
+
+def middle(path: Path) -> None:
+    scribble(path, 0.3, 1500)
+
+
+def end(path: Path) -> None:
+    scribble(path, 0.6, 1 << 16)
+
+
+def all_of_it(path: Path) -> None:
+    scribble(path, 0, 1 << 16)
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+HARMS: dict[str, dict[int, Harm]] = {
+    "parts_of_some_and_the_end_of_the_last": {-8: one_byte, -6: middle, -4: truncated, -1: end},
+    "whole_ones_and_the_middle_of_the_last": {-7: all_of_it, -5: emptied, -3: Path.unlink, -1: middle},
+    "all_of_the_last": {-1: all_of_it},
+    "the_last_truncated": {-1: truncated},
 }
-"""What may happen to the log. At most what lies in two segments is lost."""
+"""What may happen to the log, at once: which segments, counted from the end. The last but one is always whole."""
 
 
 @pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
-def test_a_damaged_log(base: Base, tmp_path: Path, harm: Harm, request: pytest.FixtureRequest) -> None:
+def test_a_damaged_log(
+    base: Base, tmp_path: Path, harm: dict[int, Harm], request: pytest.FixtureRequest
+) -> None:
     bucket = request.node.callspec.id
-    base.make_bucket(bucket)
+    base.hub.make_bucket(bucket)
     state = tmp_path / "agent" / "state"
     shutil.copytree(base.folder, state)
-    harm(state)
+    paths = segments(state)
+    for which, damage in harm.items():
+        damage(paths[which])
     agent = start(tmp_path, base.sections(bucket), HUB_TOKEN=base.hub.token)
     there = agent.until("deliveries", more_delivered({"ledger": [base.row | {"waiting": 0}]}, TAGS))
     agent.until("new values", lambda s: all_good()(s) and more_delivered(there)(s))
@@ -126,7 +140,7 @@ def test_a_damaged_log(base: Base, tmp_path: Path, harm: Harm, request: pytest.F
     assert damaged < base.row["waiting"] / 2, "what lies beside the damage is not lost"
     assert row["waiting"] == 0
     assert base.hub.count("bench", bucket) == row["delivered"] - base.row["delivered"]
-    assert damaged > 0 or "last" in bucket, "a write that never ended is no loss, and the end of the log looks like one"
+    assert damaged > 0 or len(harm) == 1, "a write that never ended is no loss, and the end of the log looks like one"
     assert told(agent, base, bucket)
 
 
@@ -151,26 +165,37 @@ def replaced(path: Path, content: bytes | None) -> None:
         path.write_bytes(content)
 
 
-@pytest.mark.parametrize("content", [b"", random.Random(1).randbytes(5000), None], ids=["empty", "garbage", "folder"])
-def test_a_damaged_cursor(base: Base, tmp_path: Path, content: bytes | None, request: pytest.FixtureRequest) -> None:
-    """The position is lost, so all that is kept is sent again: twice is harmless, never is not."""
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [(random.Random(1).randbytes(5000), "detection.npz"), (b"", "detection.json"), (None, "detection.npz")],
+    ids=["garbage", "empty", "folder"],
+)
+def test_a_damaged_cursor_and_checkpoint(
+    base: Base, tmp_path: Path, content: bytes | None, part: str, request: pytest.FixtureRequest
+) -> None:
+    """The position is lost, so all that is kept is sent again: twice is harmless, never is not. Detection learns anew
+    and says so.
+    """
     bucket = f"cursor_{request.node.callspec.id}"
-    base.make_bucket(bucket)
+    base.hub.make_bucket(bucket)
     state = tmp_path / "agent" / "state"
     shutil.copytree(base.folder, state)
-    for path in cursor_files(state):
+    (state / part).touch()
+    for path in (*cursor_files(state), state / part):
         replaced(path, content)
     agent = start(tmp_path, base.sections(bucket), HUB_TOKEN=base.hub.token)
-    agent.until("deliveries", delivered(values_read(base.row)))
+    agent.until("deliveries", lambda s: delivered(values_read(base.row))(s) and s["detection"]["engine"] == "numpy")
     row = finish(agent)
     assert row["waiting"] == 0
     assert lost(row) == {}
     assert base.hub.count("bench", bucket) == row["delivered"] >= values_read(base.row)
+    assert "read checkpoint" in log(agent, "detection_impaired")[0]
+    assert not log(agent, "detection_failed")
 
 
 def test_everything_is_garbage(base: Base, tmp_path: Path) -> None:
     """A state folder full of nonsense in every file, and folders where files should be."""
-    base.make_bucket("everything")
+    base.hub.make_bucket("everything")
     chance = random.Random(3)
     state = tmp_path / "agent" / "state"
     shutil.copytree(base.folder, state)
@@ -190,28 +215,7 @@ def test_everything_is_garbage(base: Base, tmp_path: Path) -> None:
     assert not log(agent, "detection_failed")
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [("detection.npz", random.Random(2).randbytes(3000)), ("detection.json", b""), ("detection.npz", None)],
-    ids=["garbage", "empty", "folder"],
-)
-def test_a_damaged_checkpoint(base: Base, tmp_path: Path, name: str, content: bytes | None) -> None:
-    """Detection learns anew and says so."""
-    state = tmp_path / "agent" / "state"
-    state.mkdir(parents=True)
-    shutil.copy(base.folder / "detection.npz", state)
-    shutil.copy(base.folder / "detection.json", state) if (base.folder / "detection.json").exists() else None
-    (state / name).touch()
-    replaced(state / name, content)
-    sections = config([meters(base.plant.port)], detection={"engine": "numpy"})
-    agent = start(tmp_path, sections)
-    agent.until("values", lambda s: all_good()(s) and s["detection"]["engine"] == "numpy")
-    finish(agent)
-    assert "read checkpoint" in log(agent, "detection_impaired")[0]
-    assert not log(agent, "detection_failed")
-
-
-def test_a_folder_where_the_socket_should_be(base: Base, tmp_path: Path) -> None:
+def test_a_folder_where_the_socket_should_be_and_a_socket_that_a_killed_agent_left(base: Base, tmp_path: Path) -> None:
     """Nobody can ask, so the log says it; collection goes on, which the next start shows."""
     agent = AgentProcess(tmp_path / "agent", config([meters(base.plant.port)]))
     agent.socket.mkdir(parents=True)
@@ -223,15 +227,9 @@ def test_a_folder_where_the_socket_should_be(base: Base, tmp_path: Path) -> None
     shutil.rmtree(agent.socket)
     agent.start()
     agent.until("values", collected(first["collected"] + 4))
-    assert finish(agent)["collected"] > first["collected"]
-
-
-def test_a_socket_that_a_killed_agent_left(base: Base, tmp_path: Path) -> None:
-    agent = start(tmp_path, config([meters(base.plant.port)]))
-    agent.until("values", collected(4))
     agent.kill()
-    assert agent.socket.exists()
+    assert agent.socket.exists(), "a killed agent leaves it behind"
     agent.start()
     agent.until("values", all_good())
-    finish(agent)
+    assert finish(agent)["collected"] > first["collected"]
     assert not agent.socket.exists()

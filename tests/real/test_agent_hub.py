@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from pathlib import Path
@@ -154,9 +153,7 @@ def test_the_bucket_is_made_while_it_runs(tmp_path: Path, mbserver: Any, influxd
     refused = agent.until("the hub's word", lambda s: s["ledger"][0]["error"])
     assert refused["ledger"][0]["error"]["code"] == "EA-203"
     assert "bucket" in refused["ledger"][0]["error"]["en"]
-    orgs = json.loads(influxdb.call("GET", "/api/v2/orgs"))["orgs"]
-    made = {"orgID": orgs[0]["id"], "name": "forgotten", "retentionRules": []}
-    influxdb.call("POST", "/api/v2/buckets", body=json.dumps(made).encode())
+    influxdb.make_bucket("forgotten")
     influxdb.bucket = "forgotten"
     agent.until("deliveries", more_delivered(refused))
     everything_arrived(influxdb, finish(agent))

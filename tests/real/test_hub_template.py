@@ -72,6 +72,12 @@ def _event(path: str, state: EventState, start: int, detector: str = "") -> Even
 ALL_OF_THEM = pytest.param(ALL, id="all", marks=[pytest.mark.long, pytest.mark.timeout(400)])
 
 
+@pytest.fixture
+def influxdb(influxdb_alone: InfluxDB) -> InfluxDB:
+    """Templates make more than a bucket."""
+    return influxdb_alone
+
+
 @pytest.mark.parametrize("names", [pytest.param(SOME, id="two"), ALL_OF_THEM])
 async def test_the_template_and_every_query_of_both(influxdb, tmp_path, monkeypatch, names) -> None:
     monkeypatch.setenv("INFLUX_TOKEN", influxdb.token)

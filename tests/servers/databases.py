@@ -6,7 +6,9 @@ same port and data. ``with InfluxDB(folder) as hub:`` starts and ends one.
 
 from __future__ import annotations
 
+import copy
 import json
+import signal
 import time
 import urllib.error
 import urllib.parse
@@ -155,6 +157,22 @@ class InfluxDB(_Influxql):
         if json.loads(self.call("GET", "/api/v2/setup"))["allowed"]:
             self._set_up()
         return self
+
+    def emptied(self) -> Self:
+        """The same server for the next test: running, its bucket new and empty; changed settings stay with the test."""
+        if not self.process.running:
+            self.start()
+        self.process.signal(signal.SIGCONT)
+        found = json.loads(self.call("GET", "/api/v2/buckets", {"name": self.bucket}))["buckets"]
+        self.call("DELETE", f"/api/v2/buckets/{found[0]['id']}")
+        self.make_bucket(self.bucket)
+        return copy.copy(self)
+
+    def make_bucket(self, name: str) -> None:
+        """A bucket that keeps everything."""
+        org = json.loads(self.call("GET", "/api/v2/orgs"))["orgs"][0]["id"]
+        wanted = {"orgID": org, "name": name, "retentionRules": []}
+        self.call("POST", "/api/v2/buckets", body=json.dumps(wanted).encode())
 
     def _set_up(self) -> None:
         wanted = {

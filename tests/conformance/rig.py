@@ -30,6 +30,16 @@ RIGS = {
 }
 """Connector type -> its rig, built as `Class(folder)` with a folder for the server's files."""
 
+FIRST: Mapping[Kind, Value] = {
+    Kind.FLOAT64: 0.0,
+    Kind.FLOAT32: 0.0,
+    Kind.INT64: 0,
+    Kind.UINT64: 0,
+    Kind.BOOL: False,
+    Kind.TEXT: "",
+}
+"""What a tag of a kind has when its server starts."""
+
 BAD_TAG = "no_such_tag"
 """The tag that `link(bad_tag=True)` adds at the end: its address is valid in form but not on the server."""
 
@@ -50,7 +60,9 @@ class Rig(Protocol):
     """Within this time `run` must notice that the server is absent, stopped or frozen, with the timeouts in `link`."""
 
     async def start(self) -> None:
-        """Starts the server, again on the same port if it ran before; returns when clients can connect."""
+        """Starts the server, again on the same port if it ran before; returns when clients can connect. If it runs,
+        every tag gets the value again that it has at the start.
+        """
         ...
 
     async def stop(self) -> None:
@@ -62,7 +74,7 @@ class Rig(Protocol):
         ...
 
     def thaw(self) -> None:
-        """The server goes on (SIGCONT)."""
+        """The server goes on (SIGCONT); nothing happens if it does not run."""
         ...
 
     def link(self, tags: Sequence[str] | None = None, *, bad_tag: bool = False) -> LinkSection:
@@ -103,7 +115,10 @@ class ProcessRig(ABC):
         """See `Rig.publish`."""
 
     async def start(self) -> None:
-        await anyio.to_thread.run_sync(self.process.start)
+        if self.process.running:
+            await self.publish({tag: FIRST[kind] for tag, kind in self.kinds.items()})
+        else:
+            await anyio.to_thread.run_sync(self.process.start)
 
     async def stop(self) -> None:
         await anyio.to_thread.run_sync(self.process.stop)
@@ -112,7 +127,8 @@ class ProcessRig(ABC):
         self.process.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self.process.signal(signal.SIGCONT)
+        if self.process.running:
+            self.process.signal(signal.SIGCONT)
 
     def open_connections(self) -> int:
         return established(self.port)
@@ -198,7 +214,7 @@ class Collector:
         """Waits for the next frame."""
         await self._came.wait()
 
-    async def until_value(self, number: int, value: Value, timeout: float = 10.0) -> None:
+    async def until_value(self, number: int, value: Value, timeout: float = 30.0) -> None:
         """Waits until the tag's last row is good and has exactly this value (and type)."""
         with anyio.fail_after(timeout):
             while not self._is(number, value):
@@ -208,14 +224,14 @@ class Collector:
         seen, status, _ = self.latest.get(number, (None, 1 << 31, 0))
         return status < 1 << 30 and type(seen) is type(value) and seen == value
 
-    async def until_bad(self, number: int, timeout: float = 10.0) -> int:
+    async def until_bad(self, number: int, timeout: float = 30.0) -> int:
         """Waits until the tag's last row is bad; answers its status."""
         with anyio.fail_after(timeout):
             while self.latest.get(number, (None, 0, 0))[1] < 1 << 31:
                 await self.came()
         return self.latest[number][1]
 
-    async def until_all(self, numbers: Sequence[int], timeout: float = 10.0) -> None:
+    async def until_all(self, numbers: Sequence[int], timeout: float = 30.0) -> None:
         """Waits until every tag has a row."""
         with anyio.fail_after(timeout):
             while not self.latest.keys() >= set(numbers):

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 
 import anyio
 import numpy as np
@@ -56,13 +55,23 @@ def numbers_of(link: LinkSection) -> dict[str, int]:
     return {tag.tag: 70 + 3 * i for i, tag in enumerate(link.tag_list())}
 
 
-@pytest.fixture(params=sorted(RIGS))
-async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    made = make_rig(request.param, tmp_path)
+@pytest.fixture(scope="module", params=sorted(RIGS))
+def plant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """The rig of one protocol, which the tests share; its server runs when one of them has started it."""
+    made = make_rig(request.param, tmp_path_factory.mktemp("rig"))
     try:
         yield made
     finally:
-        await made.stop()
+        anyio.run(made.stop)
+
+
+@pytest.fixture
+async def rig(plant: Rig) -> AsyncIterator[Rig]:
+    """The shared rig, as from before any other test as soon as it is started."""
+    try:
+        yield plant
+    finally:
+        plant.thaw()
 
 
 @asynccontextmanager
@@ -102,7 +111,7 @@ async def error_of(link: LinkSection, outlet: Collector, deadline: float) -> Edg
     return caught.value
 
 
-async def until(what: str, condition: Callable[[], bool], deadline: float = 5.0) -> None:
+async def until(what: str, condition: Callable[[], bool], deadline: float = 30.0) -> None:
     end = time.monotonic() + deadline
     while not condition():
         assert time.monotonic() < end, f"waited {deadline} s for {what}"
@@ -232,14 +241,6 @@ async def test_a_link_of_bad_tags_only_goes_on(rig: Rig) -> None:
         await anyio.sleep(0.3)
 
 
-async def test_server_absent_at_start(rig: Rig) -> None:
-    error = await error_of(rig.link(), Collector(), rig.deadline)
-    assert isinstance(error, NotConnected)
-    assert error.retryable
-    assert error.cause.ko
-    assert error.hint.en
-
-
 async def test_server_stopped_while_reading(rig: Rig) -> None:
     await rig.start()
     await publish_all(rig)
@@ -256,12 +257,15 @@ async def test_server_stopped_while_reading(rig: Rig) -> None:
     assert isinstance(error, NotConnected | TimedOut)
 
 
-async def test_server_comes_back_on_its_port(rig: Rig) -> None:
-    await rig.start()
+async def test_server_is_absent_at_start_and_comes_on_its_port(rig: Rig) -> None:
+    await rig.stop()
     link = rig.link()
     numbers = numbers_of(link)
-    await rig.stop()
-    await error_of(link, Collector(), rig.deadline)
+    error = await error_of(link, Collector(), rig.deadline)
+    assert isinstance(error, NotConnected)
+    assert error.retryable
+    assert error.cause.ko
+    assert error.hint.en
     await rig.start()
     outlet = Collector()
     async with running(link, outlet):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -121,9 +120,7 @@ HARMS: dict[str, dict[int, Harm]] = {
 
 
 @pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
-def test_a_damaged_log(
-    base: Base, tmp_path: Path, harm: dict[int, Harm], request: pytest.FixtureRequest
-) -> None:
+def test_a_damaged_log(base: Base, tmp_path: Path, harm: dict[int, Harm], request: pytest.FixtureRequest) -> None:
     bucket = request.node.callspec.id
     base.hub.make_bucket(bucket)
     state = tmp_path / "agent" / "state"

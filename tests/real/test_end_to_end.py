@@ -1,6 +1,6 @@
 """The whole way on real sockets: OPC UA and Modbus servers -> agent -> InfluxDB, everything killed on the way.
 
-The agent is killed 20 times (100 with --long; test_kills.py kills its middle more often) at random moments, the hub
+The agent is killed 8 times (100 with --long; test_kills.py kills its middle more often) at random moments, the hub
 stopped for a while, the plant's servers restarted. Each start is timed up to its first flush into the database. At the
 end the database is judged twice, to the last value:
 
@@ -107,7 +107,7 @@ def test_the_database_holds_what_the_plant_published(
     source, meters = uafast(n=TAGS, period_ms=PERIOD_MS), mbserver(period_ms=PERIOD_MS)
     agent = AgentProcess(tmp_path / "agent", config(source, meters, influxdb), env={"HUB_TOKEN": influxdb.token})
     lives = [Incarnation(source.t0_ns)]
-    kills = 100 if request.config.getoption("--long") else 20
+    kills = 100 if request.config.getoption("--long") else 8
     flushes = []
     for run in range(kills):
         if run == kills // 4:

@@ -33,7 +33,7 @@ def demo(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProce
 @pytest.mark.timeout(200)
 def test_the_check_passes_and_leaves_nothing_behind(tmp_path: Path, influxdb: InfluxDB) -> None:
     where = ("--influx", influxdb.url, "--org", influxdb.org, "--bucket", influxdb.bucket)
-    done = demo(tmp_path, "--check", "--seconds", "60", "--language", "en", *where, INFLUX_TOKEN=influxdb.token)
+    done = demo(tmp_path, "--check", "--seconds", "45", "--language", "en", *where, INFLUX_TOKEN=influxdb.token)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All holds." in done.stdout
     assert "stored in InfluxDB" in done.stdout
@@ -50,7 +50,7 @@ def test_a_missing_token_is_said_before_anything_starts(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 def test_a_short_look_ends_by_itself_in_order(tmp_path: Path) -> None:
-    done = demo(tmp_path, "--seconds", "6", "--language", "ko")
+    done = demo(tmp_path, "--seconds", "3", "--language", "ko")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1호 침탄로" in done.stdout
     assert "일치" in done.stdout
@@ -76,8 +76,11 @@ def hears_ctrl_c() -> None:
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM, signal.SIGKILL]
+)
 def test_however_it_ends_no_process_stays_behind(tmp_path: Path, number: signal.Signals) -> None:
+    """SIGTERM is made a Ctrl-C where it arrives, so the way from there on is one."""
     with (tmp_path / "said").open("wb") as said:
         running: subprocess.Popen[Any] = subprocess.Popen(
             command("--language", "en"), stdout=said, stderr=said, env=environment(tmp_path), preexec_fn=hears_ctrl_c

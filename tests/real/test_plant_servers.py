@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,27 @@ def server(name: str, folder: Path, *arguments: str) -> Iterator[ServerProcess]:
         yield process
 
 
+@dataclass
+class Plant:
+    """The three servers, started once and asked by all who change nothing."""
+
+    folder: Path
+    started: ExitStack
+    running: dict[str, ServerProcess] = field(default_factory=dict)
+
+    def server(self, name: str) -> ServerProcess:
+        if name not in self.running:
+            more = ("--spm", "80") if name == PRESS else ()
+            self.running[name] = self.started.enter_context(server(name, self.folder, *more))
+        return self.running[name]
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    with ExitStack() as started:
+        yield Plant(tmp_path_factory.mktemp("plant"), started)
+
+
 async def read_once(port: int, unit: int, function: int, address: int, count: int) -> Any:
     client = AsyncModbusTcpClient("127.0.0.1", port=port)
     assert await client.connect()
@@ -50,81 +72,89 @@ async def read_once(port: int, unit: int, function: int, address: int, count: in
     return answer
 
 
-async def test_the_instruments_answer_at_the_real_addresses(tmp_path: Path) -> None:
-    with server(INSTRUMENTS, tmp_path) as found:
-        for unit in (1, 2, 3):
-            pv, decimals, celsius, sv, mv, _, bits, current = (await read_once(found.port, unit, 4, 1000, 8)).registers
-            assert (decimals, celsius, sv, bits) == (1, 0, 9300, 8)
-            assert 9285 < pv < 9315
-            assert 300 < mv < 450
-            assert 880 < current < 1160
-        meter = (await read_once(found.port, 4, 3, 3059, 2)).registers
-        kw = AsyncModbusTcpClient.convert_from_registers(meter, AsyncModbusTcpClient.DATATYPE.FLOAT32)
-        assert 80 < kw < 92
-        energy = (await read_once(found.port, 4, 3, 3203, 4)).registers
-        wh = AsyncModbusTcpClient.convert_from_registers(energy, AsyncModbusTcpClient.DATATYPE.INT64)
-        assert 184_250_000 < wh < 184_260_000
-        assert (await read_once(found.port, 1, 4, 900, 2)).isError()
-    reads = [line["read"] for line in lines(tmp_path / f"{INSTRUMENTS}.log") if "read" in line]
-    assert {"unit": 4, "function": 3, "address": 3203, "count": 4} in reads
-    assert not any(read["address"] == 900 for read in reads)
+async def test_the_instruments_answer_at_the_real_addresses(plant: Plant) -> None:
+    found = plant.server(INSTRUMENTS)
+    for unit in (1, 2, 3):
+        pv, decimals, celsius, sv, mv, _, bits, current = (await read_once(found.port, unit, 4, 1000, 8)).registers
+        assert (decimals, celsius, sv, bits) == (1, 0, 9300, 8)
+        assert 9285 < pv < 9315
+        assert 300 < mv < 450
+        assert 880 < current < 1160
+    meter = (await read_once(found.port, 4, 3, 3059, 2)).registers
+    kw = AsyncModbusTcpClient.convert_from_registers(meter, AsyncModbusTcpClient.DATATYPE.FLOAT32)
+    assert 80 < kw < 92
+    energy = (await read_once(found.port, 4, 3, 3203, 4)).registers
+    wh = AsyncModbusTcpClient.convert_from_registers(energy, AsyncModbusTcpClient.DATATYPE.INT64)
+    assert 184_250_000 < wh < 184_260_000
+    assert (await read_once(found.port, 1, 4, 900, 2)).isError()
+
+    def reads() -> list[dict[str, int]]:
+        return [line["read"] for line in lines(plant.folder / f"{INSTRUMENTS}.log") if "read" in line]
+
+    await read_once(found.port, 1, 4, 1000, 1)
+    last = {"unit": 1, "function": 4, "address": 1000, "count": 1}
+    poll("the log", lambda: last in reads())
+    assert {"unit": 4, "function": 3, "address": 3203, "count": 4} in reads()
+    assert not any(read["address"] == 900 for read in reads())
 
 
-async def test_what_a_modbus_client_reads_is_what_the_log_says(tmp_path: Path) -> None:
-    with server(INSTRUMENTS, tmp_path) as found:
-        seen = []
-        for _ in range(8):
+async def test_what_a_modbus_client_reads_is_what_the_log_says(plant: Plant) -> None:
+    found = plant.server(INSTRUMENTS)
+
+    def published() -> list[dict[str, Any]]:
+        return [line for line in lines(plant.folder / f"{INSTRUMENTS}.log") if line.get("tag") == "zone2_pv"]
+
+    seen: list[tuple[int, int]] = []
+    with anyio.fail_after(40):
+        while len(seen) < 8 or len(published()) < 2:
             answer = await read_once(found.port, 2, 4, 1000, 8)
             seen.append((time.time_ns(), answer.registers[0]))
-            await anyio.sleep(0.3)
-    published = [line for line in lines(tmp_path / f"{INSTRUMENTS}.log") if line.get("tag") == "zone2_pv"]
-    assert len(published) >= 2
+            await anyio.sleep(0.2)
+    said = published()
     for asked, raw in seen:
-        shown = {line["raw"] for line in published if asked - 1.7e9 < line["time"] <= asked}
-        before = [line["raw"] for line in published if line["time"] <= asked - 1.7e9]
+        shown = {line["raw"] for line in said if asked - 1.7e9 < line["time"] <= asked}
+        before = [line["raw"] for line in said if line["time"] <= asked - 1.7e9]
         assert raw in shown | set(before[-1:])
 
 
-async def test_nothing_can_be_written(tmp_path: Path) -> None:
-    with server(INSTRUMENTS, tmp_path) as found:
-        client = AsyncModbusTcpClient("127.0.0.1", port=found.port)
-        assert await client.connect()
-        assert (await client.write_register(0, 5, device_id=1)).isError()
-        assert (await read_once(found.port, 1, 3, 0, 1)).registers == [9300]
-        client.close()
-    with server(PRESS, tmp_path) as found:
-        async with Client(f"opc.tcp://127.0.0.1:{found.port}/press200") as opcua:
-            namespace = await opcua.get_namespace_index("urn:demo:press200")
-            node = opcua.get_node(f"ns={namespace};s=Setpoint.StrokesPerMinute")
-            with pytest.raises(ua.UaStatusCodeError):
-                await node.write_value(ua.Variant(99.0, ua.VariantType.Float))
+async def test_nothing_can_be_written(plant: Plant) -> None:
+    found = plant.server(INSTRUMENTS)
+    client = AsyncModbusTcpClient("127.0.0.1", port=found.port)
+    assert await client.connect()
+    assert (await client.write_register(0, 5, device_id=1)).isError()
+    assert (await read_once(found.port, 1, 3, 0, 1)).registers == [9300]
+    client.close()
+    async with Client(f"opc.tcp://127.0.0.1:{plant.server(PRESS).port}/press200") as opcua:
+        namespace = await opcua.get_namespace_index("urn:demo:press200")
+        node = opcua.get_node(f"ns={namespace};s=Setpoint.StrokesPerMinute")
+        with pytest.raises(ua.UaStatusCodeError):
+            await node.write_value(ua.Variant(99.0, ua.VariantType.Float))
 
 
 @pytest.mark.parametrize(
     ("name", "machine", "points"), [(FURNACE, "ht1", PLC_POINTS), (PRESS, "press200", PRESS_POINTS)]
 )
 async def test_a_plc_has_its_folders_labels_ranges_and_units(
-    tmp_path: Path, name: str, machine: str, points: tuple[Any, ...]
+    plant: Plant, name: str, machine: str, points: tuple[Any, ...]
 ) -> None:
-    with server(name, tmp_path) as found:
-        async with Client(f"opc.tcp://127.0.0.1:{found.port}/{machine}") as client:
-            namespace = await client.get_namespace_index(f"urn:demo:{machine}")
-            for point in points:
-                node = client.get_node(f"ns={namespace};s={point.node}")
-                shown = (await node.read_display_name()).Text
-                assert point.label.ko in shown
-                assert point.label.en in shown
-                assert (await node.read_data_type_as_variant_type()).name == point.data_type
-                value = await node.read_data_value()
-                assert value.StatusCode is not None
-                assert value.StatusCode.is_good()
-                properties = {(await each.read_browse_name()).Name: each for each in await node.get_properties()}
-                if point.unit:
-                    unit = await properties["EngineeringUnits"].read_value()
-                    assert unit.DisplayName.Text == point.unit
-                if point.low is not None:
-                    limits = await properties["EURange"].read_value()
-                    assert (limits.Low, limits.High) == (point.low, point.high)
+    async with Client(f"opc.tcp://127.0.0.1:{plant.server(name).port}/{machine}") as client:
+        namespace = await client.get_namespace_index(f"urn:demo:{machine}")
+        for point in points:
+            node = client.get_node(f"ns={namespace};s={point.node}")
+            shown = (await node.read_display_name()).Text
+            assert point.label.ko in shown
+            assert point.label.en in shown
+            assert (await node.read_data_type_as_variant_type()).name == point.data_type
+            value = await node.read_data_value()
+            assert value.StatusCode is not None
+            assert value.StatusCode.is_good()
+            properties = {(await each.read_browse_name()).Name: each for each in await node.get_properties()}
+            if point.unit:
+                unit = await properties["EngineeringUnits"].read_value()
+                assert unit.DisplayName.Text == point.unit
+            if point.low is not None:
+                limits = await properties["EURange"].read_value()
+                assert (limits.Low, limits.High) == (point.low, point.high)
 
 
 class Watcher:
@@ -137,32 +167,36 @@ class Watcher:
         self.rows.append((node.nodeid.Identifier, value, int(source.timestamp()) * 1_000_000_000 + micro * 1000))
 
 
-async def test_a_subscriber_gets_exactly_what_the_log_says(tmp_path: Path) -> None:
+async def test_a_subscriber_gets_exactly_what_the_log_says(plant: Plant) -> None:
     watcher = Watcher()
     names = {point.node: point.name for point in PRESS_POINTS}
-    with server(PRESS, tmp_path, "--spm", "80") as found:
-        async with Client(f"opc.tcp://127.0.0.1:{found.port}/press200") as client:
-            namespace = await client.get_namespace_index("urn:demo:press200")
-            subscription = await client.create_subscription(100, watcher)
-            nodes = [client.get_node(f"ns={namespace};s={point.node}") for point in PRESS_POINTS]
-            await subscription.subscribe_data_change(nodes, queuesize=100)
-            await anyio.sleep(4.0)
-            await subscription.delete()
+
+    def enough() -> bool:
+        seen = Counter(names[node] for node, _, _ in watcher.rows)
+        return len(seen) == len(names) and seen["motor_current"] > 12 and seen["peak_load"] >= 4
+
+    async with Client(f"opc.tcp://127.0.0.1:{plant.server(PRESS).port}/press200") as client:
+        namespace = await client.get_namespace_index("urn:demo:press200")
+        subscription = await client.create_subscription(100, watcher)
+        nodes = [client.get_node(f"ns={namespace};s={point.node}") for point in PRESS_POINTS]
+        await subscription.subscribe_data_change(nodes, queuesize=100)
+        with anyio.fail_after(40):
+            while not enough():
+                await anyio.sleep(0.1)
+        await subscription.delete()
     got: dict[str, dict[int, Any]] = {}
     for node, value, when in watcher.rows:
         got.setdefault(names[node], {})[when] = value
     said: dict[str, dict[int, Any]] = {}
-    for line in lines(tmp_path / f"{PRESS}.log"):
+    for line in lines(plant.folder / f"{PRESS}.log"):
         said.setdefault(line["tag"], {})[line["time"]] = line["value"]
     assert set(got) == set(names.values())
     for tag, rows in got.items():
         within = {when: value for when, value in said[tag].items() if min(rows) <= when <= max(rows)}
         assert rows == within, tag
-    assert len(got["motor_current"]) > 12
-    assert len(got["peak_load"]) >= 4
 
 
-async def test_both_furnace_servers_show_the_same_furnace(tmp_path: Path) -> None:
+async def test_both_furnace_servers_show_the_same_furnace_and_end_cleanly(tmp_path: Path) -> None:
     common = ("--epoch", str(time.time_ns()), "--fault", "tc_open@10")
 
     def seen_by_both() -> bool:
@@ -173,8 +207,11 @@ async def test_both_furnace_servers_show_the_same_furnace(tmp_path: Path) -> Non
         burnt = any(line.get("raw") == 31000 for line in shown) and any(line["status"] for line in means)
         return burnt and len(moments) >= 3
 
-    with server(INSTRUMENTS, tmp_path, *common), server(FURNACE, tmp_path, *common):
+    with server(INSTRUMENTS, tmp_path, *common) as shown, server(FURNACE, tmp_path, *common) as told:
         poll("the burn-out in both", seen_by_both)
+    for process in (shown, told):
+        assert process.returncode == 0
+        assert [line["event"] for line in process.lines()] == ["ready", "stopped"]
     instruments = [line for line in lines(tmp_path / f"{INSTRUMENTS}.log") if "tag" in line]
     means = {
         line["time"]: line["value"] for line in lines(tmp_path / f"{FURNACE}.log") if line["tag"] == "chamber_mean"
@@ -233,19 +270,6 @@ def test_orders_on_standard_input_make_labels_and_its_end_ends_the_server(tmp_pa
         process.wait()
     said = [line["event"] for line in lines(tmp_path / "out")]
     assert said == ["ready", "taken", "refused", "refused", "taken", "stopped"]
-
-
-@pytest.mark.parametrize("name", [INSTRUMENTS, FURNACE])
-def test_sigterm_ends_a_server_cleanly(tmp_path: Path, name: str) -> None:
-    process = spawn(name, tmp_path, stdin=subprocess.DEVNULL)
-    try:
-        poll("the server to get ready", lambda: ready(tmp_path))
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
-    finally:
-        process.kill()
-        process.wait()
-    assert [line["event"] for line in lines(tmp_path / "out")] == ["ready", "stopped"]
 
 
 def test_a_server_ends_when_its_parent_is_killed(tmp_path: Path) -> None:

@@ -84,13 +84,17 @@ def table(points: list[tuple[Point, str]], machine: Machine) -> TagTable:
     )
 
 
+TURN_S = 4.0
+"""As long as one frame of a machine: each costs about the same, however much is in it."""
+
+
 def frames(model: Model, tags: TagTable, hours: float, faults: dict[float, str]) -> Iterator[tuple[int, Frame]]:
-    """A second of the machine at a time; an OPC UA server tells changes only, a polled instrument every value."""
+    """Some seconds of the machine at a time; an OPC UA server tells changes only, a polled instrument every value."""
     last: dict[str, object] = {}
     numbers = {tag.name: (number, tag) for number, tag in enumerate(tags)}
     waiting = sorted(faults.items())
     while model.time < hours * 3600:
-        until, rows = model.time + 1.0 - 1e-9, []
+        until, rows = model.time + TURN_S - 1e-9, []
         while waiting and waiting[0][0] <= model.time:
             model.faults.start(waiting.pop(0)[1], model.time)
         while model.time < until:

@@ -107,8 +107,8 @@ def lives(path, count, longest):
 
 
 @pytest.mark.timeout(180)
-def test_twenty_kills_lose_nothing_that_was_accepted(tmp_path):
-    lives(tmp_path / "journal", 20, 0.4)
+def test_ten_kills_lose_nothing_that_was_accepted(tmp_path):
+    lives(tmp_path / "journal", 10, 0.4)
 
 
 @pytest.mark.long

@@ -22,7 +22,7 @@ import anyio
 import anyio.abc
 import structlog
 
-from edge_agent.status import DEFECTS, attend, snapshot
+from edge_agent.status import attend, snapshot
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -71,8 +71,6 @@ class Metrics:
                         await stream.send(_response(await _request_line(stream), self._agent))
                     except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
                         return
-                    except DEFECTS:
-                        _log.exception("metrics_failed")
 
 
 async def _request_line(stream: anyio.abc.SocketStream) -> bytes:

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,11 +22,11 @@ import anyio.to_thread
 import structlog
 
 from edge_agent import __version__
-from edge_agent.errors import EdgeAgentError
+from edge_agent.errors import EdgeAgentError, JournalError, Words
 from edge_agent.model import Event, Label
 from edge_agent.model.status import quality_of, status_name
 from edge_agent.socketname import short_name
-from edge_agent.supervise import LinkHealth
+from edge_agent.supervise import LinkHealth, contained
 
 if TYPE_CHECKING:
     from edge_agent.deliver import Delivery
@@ -36,8 +37,8 @@ _PAGE = resource.getpagesize()
 PATIENCE_S: Final = 0.5
 """A visitor that says nothing for this long wants the whole status."""
 LONGEST_REQUEST: Final = 4096
-DEFECTS: Final = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-"""What a mistake in a snapshot may raise: whoever asks how the agent is must never be what ends it."""
+_SEND_S: Final = 5.0
+"""A visitor that does not take its answer for this long gets none."""
 
 
 class Rates:
@@ -290,12 +291,14 @@ async def attend(
     trouble: str,
     place: str,
 ) -> None:
-    """Answers each visitor in a task of its own, until cancelled; without free descriptors they have to wait."""
+    """Answers each visitor in a task of its own, until cancelled; without free descriptors they have to wait. Whoever
+    asks how the agent is must never be what ends it, so a defect ends its own answer only.
+    """
     refused = False
     async with anyio.create_task_group() as answering:
         while True:
             try:
-                answering.start_soon(answer, await listener.accept())
+                answering.start_soon(contained, partial(answer, await listener.accept()), "answer_failed")
                 refused = False
             except anyio.BrokenResourceError as error:
                 if not refused:
@@ -330,13 +333,9 @@ class StatusServer:
 
     async def _answer(self, stream: anyio.abc.SocketStream) -> None:
         async with stream:
-            with anyio.move_on_after(5.0):
-                try:
-                    await stream.send(as_json(await answer(self._agent, await _request(stream))))
-                except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                    return
-                except DEFECTS:
-                    _log.exception("status_failed")
+            text = as_json(await answer(self._agent, await _request(stream)))
+            with anyio.move_on_after(_SEND_S), suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                await stream.send(text)
 
 
 async def answer(agent: "Agent", request: dict[str, Any]) -> dict[str, Any]:
@@ -344,20 +343,44 @@ async def answer(agent: "Agent", request: dict[str, Any]) -> dict[str, Any]:
 
     `{}`: the status, `{"tags": false}`: without tags. `{"order": "replay", "sink": NAME, "from": ns, "to": ns}`: owes
     the sink the rows of these value times once more (`Cursor.send_again`), `{"order": "wake", "sink": NAME}`: tries
-    the sink at once; both say `{"rows": n}`, or `{"error": …}` where there is no such sink or order.
+    the sink at once; both say `{"rows": n}`, or `{"error": {"ko": …, "en": …, "code": …}}`. A replay looks at the head
+    of every chunk in the log, so its answer may take some seconds.
     """
-    order = request.get("order")
-    if order is None:
+    if request.get("order") is None:
         return snapshot(agent, tags=request.get("tags") is not False)
-    delivery = next((each for each in agent.deliveries if each.health.name == request.get("sink")), None)
+    try:
+        return {"rows": await _obey(agent, request)}
+    except EdgeAgentError as error:
+        return {"error": _words(error)}
+
+
+async def _obey(agent: "Agent", request: dict[str, Any]) -> int:
+    """Carries the order out; gives the number of rows it is about. Raises JournalError."""
+    order, sink = request["order"], request.get("sink")
+    delivery = next((each for each in agent.deliveries if each.health.name == sink), None)
     if delivery is None or order not in ("replay", "wake"):
-        return {"error": f"no such sink or order: {request.get('sink')}, {order}"}
+        raise _no_such(str(order), str(sink), [each.health.name for each in agent.deliveries])
     rows = 0
     if order == "replay":
-        span = (int(request["from"]), int(request["to"]))
-        rows = await anyio.to_thread.run_sync(delivery.cursor.send_again, *span)
+        first, last = request.get("from"), request.get("to")
+        if not isinstance(first, int) or not isinstance(last, int):
+            raise _no_such("replay", f"{first} … {last}", ["from: ns", "to: ns"])
+        rows = await anyio.to_thread.run_sync(delivery.cursor.send_again, first, last)
     delivery.wake()
-    return {"rows": rows}
+    return rows
+
+
+def _no_such(order: str, what: str, known: list[str]) -> JournalError:
+    listed = ", ".join(known) or "-"
+    return JournalError(
+        order,
+        what,
+        Words("실행 중인 에이전트가 모르는 것입니다", "the running agent knows no such thing"),
+        Words(
+            f"에이전트가 아는 것: {listed}. 설정을 바꾸었으면 에이전트를 다시 시작하십시오",
+            f"it knows: {listed}; if the configuration has changed, restart the agent",
+        ),
+    )
 
 
 async def _request(stream: anyio.abc.SocketStream) -> dict[str, Any]:

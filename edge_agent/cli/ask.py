@@ -17,7 +17,7 @@ SYSTEM_SOCKET: Final = Path("/var/lib/edge-agent/status.sock")
 def show_status(target: Path | None, as_json: bool, language: str, out: TextIO, *, tags: bool = False) -> int:
     """Prints the status of the agent that `target` (a configuration or a socket) names; gives the exit code."""
     try:
-        snapshot = ask(_socket_of(target), tags=tags or not as_json)
+        snapshot = ask(socket_of(target), tags=tags or not as_json)
     except NotConnected as error:
         out.write(error.in_language(language) + "\n")
         return EXIT_UNAVAILABLE
@@ -58,7 +58,8 @@ def ask(path: Path, timeout: float = 5.0, **request: Any) -> dict[str, Any]:
         ) from error
 
 
-def _socket_of(target: Path | None) -> Path:
+def socket_of(target: Path | None) -> Path:
+    """The status socket of the agent with this configuration, or this socket itself. Raises ConfigError."""
     if target is None:
         return SYSTEM_SOCKET
     if target.exists() and stat.S_ISSOCK(target.stat().st_mode):

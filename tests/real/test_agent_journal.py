@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.real.rig import balanced, collected, config, finish, hub, meters, run_command, start
+from edge_agent.cli.ask import ask
+from tests.real.rig import balanced, collected, config, delivered, finish, hub, meters, run_command, start
 from tests.servers.agent import AgentProcess
 from tests.servers.databases import InfluxDB
 
@@ -55,15 +56,27 @@ def test_it_is_read_while_the_agent_runs_and_after_it_was_killed(tmp_path: Path,
 
 @pytest.mark.timeout(120)
 def test_a_stretch_is_sent_again(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
+    """By the running agent, without one, and not by an agent that can't be asked or knows no such sink."""
     agent = start(tmp_path, config([meters(mbserver().port)], [hub(influxdb)]), HUB_TOKEN=influxdb.token)
-    agent.until("values", lambda s: s["ledger"][0]["delivered"] >= 60)
+    agent.until("values", delivered(60))
     code, text = journal(agent, "replay", "--sink", "hub", "--from", "1h")
-    assert (code, "stop the agent" in text) == (75, True), text
+    assert (code, "by the running agent" in text) == (0, True), text
+    agent.until("values sent again", lambda s: s["ledger"][0]["lanes"]["again"].get("delivered", 0) >= 60)
+    done = run_command(
+        agent, "journal", "replay", agent.command[-1], "--sink", "hub", "--from", "1h", "--language", "ko"
+    )
+    assert (done.returncode, "실행 중인 에이전트가" in done.stdout) == (0, True), done.stdout
+    refused = ask(agent.socket, order="replay", sink="hbu", **{"from": 0, "to": 1})["error"]
+    assert ("hub" in refused["ko"], "restart the agent" in refused["en"]) == (True, True), refused
+    assert "to: ns" in ask(agent.socket, order="replay", sink="hub", to="noon")["error"]["en"]
+    agent.socket.unlink()
+    code, text = journal(agent, "replay", "--sink", "hub", "--from", "1h")
+    assert (code, "stop it" in text) == (75, True), text
     finish(agent)
     code, text = journal(agent, "replay", "--sink", "hbu", "--from", "1h")
     assert (code, "hub" in text) == (1, True)
     code, text = journal(agent, "replay", "--sink", "hub", "--from", "1h")
-    assert (code, "are sent again" in text) == (0, True), text
+    assert (code, "after the next start" in text) == (0, True), text
     agent.start()
     agent.until("deliveries", lambda s: s["ledger"][0]["delivered"] >= 60 and not s["ledger"][0]["waiting"])
     assert balanced(finish(agent))

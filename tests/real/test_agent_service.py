@@ -221,7 +221,7 @@ def test_asking_never_ends_it(tmp_path: Path, mbserver: Any) -> None:
             hasty.connect(str(agent.socket))
     there = agent.until("an answer", all_good())
     agent.until("more values", collected(there["ledger"][0]["collected"] + 8))
-    assert not log(agent, "status_failed")
+    assert not log(agent, "answer_failed")
     finish(agent)
 
 

@@ -72,7 +72,7 @@ def replay(
     until: Until = "",
     language: LanguageOption = "",
 ) -> None:
-    """Send a stretch of time to one sink again, after the next start; the agent must be stopped. 다시 전송합니다."""
+    """Send a stretch of time to one sink again: by the running agent, else after its next start. 다시 전송합니다."""
     from edge_agent.cli.journal.replay import replay as send_again
     from edge_agent.cli.speech import Speech
 

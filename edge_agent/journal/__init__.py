@@ -50,9 +50,9 @@ Inside a chunk the rows of a tag stand side by side, as first value and steps, d
 bytes that does not shrink is stored as it is. The order in which rows came is not stored: it follows from the tag
 column. Chunks of regular scans begin with the same bytes (plan and tags), so many of them are read by one numpy call,
 and one tag's rows without the others (edge_agent/journal/selection.py). A slow signal of one or two decimals takes 0.5
-to 1.6 bytes a value in chunks of 2,000 rows, noise in all 52 bits 6.0 to 6.7.
+to 1.2 bytes a value in chunks of 4,000 rows, noise in all 52 bits 6.0 to 6.5.
 
-A frame of 1,000 rows or more is a chunk at once. Frames of fewer stand in the front until they are 2,000 rows together,
+A frame of 4,000 rows or more is a chunk at once. Frames of fewer stand in the front until they are 4,000 rows together,
 or until the next sync, event or large frame, and are then written as one chunk with what comes.
 
 Rows are numbered from 0 for the whole life of the store: `rows before` is the number of a chunk's first row. Sequence

@@ -34,7 +34,7 @@ Span = tuple[int, int]
 """First and last time, ns since 1970 UTC, both included."""
 EVER: Final[Span] = (-(1 << 63), (1 << 63) - 1)
 _MAX_INDEXES: Final = 64
-"""Indexes kept, of segments that are closed; about 0.5 MB each where chunks are of 2,000 slow values."""
+"""Indexes kept, of segments that are closed; about 0.5 MB each where chunks are of 4,000 slow values."""
 
 
 _MAX_SPANS: Final = 10_000

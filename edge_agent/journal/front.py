@@ -33,7 +33,7 @@ from edge_agent.journal.payload import pack_plain
 from edge_agent.journal.tally import tally
 from edge_agent.model import Frame, TagTable
 
-ROOM: Final = 1 << 16
+ROOM: Final = 1 << 17
 _FIRST: Final = 512
 _MARK: Final = struct.Struct("<4sIQQQQq")
 _MARK_MAGIC: Final = b"EAFM"

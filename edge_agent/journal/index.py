@@ -1,6 +1,7 @@
 """Index: where the chunks of a segment are and what their heads say, as columns, found in one pass over the file."""
 
 import os
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +12,14 @@ import numpy.typing as npt
 from isal.isal_zlib import crc32
 
 from edge_agent.journal import disk
-from edge_agent.journal.chunk import HEAD, HEAD_BYTES, HEAD_CHECKED, HEAD_DTYPE, MAGIC, MAX_PAYLOAD
+from edge_agent.journal.chunk import HEAD_BYTES, HEAD_CHECKED, HEAD_DTYPE, MAGIC, MAX_PAYLOAD
 from edge_agent.journal.segment import Segment
 from edge_agent.journal.walk import Piece, walk
 from edge_agent.model.frame import Int64
 
-WINDOW: Final = 4 << 20
+_CHAIN: Final = struct.Struct("<4sI4xI4xQ")
+"""Of a head (edge_agent/journal/chunk.py) magic, crc, payload length and sequence."""
+WINDOW: Final = 1 << 22
 """Bytes read at a time; a chunk that is longer is read alone."""
 
 
@@ -78,25 +81,27 @@ def _take_heads(
     `where`: offset, end of the file, least sequence number. This loop is what a long reading waits for.
     """
     at, end, sequence = where
-    salt, unpack = segment & 0xFFFF_FFFF, HEAD.unpack_from
+    salt, unpack = segment & 0xFFFF_FFFF, _CHAIN.unpack_from
     while at + HEAD_BYTES <= end:
         data = disk.read(fd, min(WINDOW, end - at), at)
-        base, stop = at, at + len(data) - HEAD_BYTES
-        while at <= stop:
-            head = data[at - base : at - base + HEAD_BYTES]
-            fields = unpack(head)
-            after = at + HEAD_BYTES + fields[5]
+        base, stop = at, len(data) - HEAD_BYTES
+        place = 0
+        while place <= stop:
+            magic, check, size, number = unpack(data, place)
+            after = place + HEAD_BYTES + size
+            head = data[place : place + HEAD_BYTES]
             if (
-                fields[0] != MAGIC
-                or fields[7] < sequence
-                or fields[5] > MAX_PAYLOAD
-                or after > end
-                or crc32(head[HEAD_CHECKED:], salt) != fields[1]
+                magic != MAGIC
+                or number < sequence
+                or size > MAX_PAYLOAD
+                or base + after > end
+                or crc32(head[HEAD_CHECKED:], salt) != check
             ):
-                return at, sequence
-            offsets.append(at)
+                return base + place, sequence
+            offsets.append(base + place)
             heads.append(head)
-            at, sequence = after, fields[7] + 1
+            place, sequence = after, number + 1
+        at = base + place
         if len(data) < HEAD_BYTES:
             break
     return at, sequence

@@ -122,7 +122,7 @@ class _Rows:
         )
 
 
-def _rows_of(frame: Frame, minute: Int64 | np.int64) -> _Rows:
+def _rows_of(frame: Frame) -> _Rows:
     values = frame.floats() + 0.0  # -0.0 is 0.0, or the least of both would depend on their order
     number = np.isfinite(values)
     all_good = not frame.status.any()
@@ -132,7 +132,7 @@ def _rows_of(frame: Frame, minute: Int64 | np.int64) -> _Rows:
     else:
         text = frame.kind == Kind.TEXT
         good, number = good & (number | text), good & number
-    ms = (frame.time - minute * MINUTE_NS) // _NS_PER_MS
+    ms = np.asarray(frame.time) % MINUTE_NS // _NS_PER_MS
     return _Rows(frame.tag.astype(np.intp), ms, values, good, number, bool(number.all()))
 
 
@@ -163,11 +163,11 @@ class Minutes:
     def _add(self, frame: Frame) -> None:
         first = int(frame.time.min()) // MINUTE_NS
         if int(frame.time.max()) // MINUTE_NS == first:
-            rows = _rows_of(frame, np.int64(first))
+            rows = _rows_of(frame)
             self._block(first).add(rows.tag, rows)
             return
         minute = np.asarray(frame.time) // MINUTE_NS
-        rows = _rows_of(frame, minute)
+        rows = _rows_of(frame)
         order = np.argsort(minute, kind="stable")
         parts = np.split(order, np.flatnonzero(np.diff(minute[order])) + 1)
         if len(parts) > _FEW:

@@ -15,8 +15,8 @@ modulo 2**64.
 | DELTA  | a vector of the steps  | first   |             | the one before + step |
 | PERIOD | period u32, a vector of the first period |  | | that of one period before |
 
-Byte i of a plane word is in the plane of mask bit i, 0 where the bit is not set. A plane that zstd did not make shorter
-is as it is: noise costs no time, and what hardly moves shrinks apart from it.
+Byte i of a plane word is in the plane of mask bit i, 0 where the bit is not set. A plane that zstd did not make
+much shorter is as it is: noise costs no time, and what hardly moves shrinks apart from it.
 """
 
 import struct
@@ -43,6 +43,9 @@ SCALES: Final = (1, 100, 1_000, 1_000_000, 1_000_000_000)
 SHORT: Final = 24
 """Up to this many words they are stored as they are: looking for patterns costs more than it saves."""
 _WORTH: Final = 64
+_LEAST_GAIN: Final = 16
+"""A plane that zstd makes shorter by less than this part stays as it is: it would cost each reading 3 µs, and bytes of
+single tags can't be taken out of it."""
 _SAMPLE: Final = 16
 _MASK: Final = (1 << 64) - 1
 _SIGN: Final = 1 << 63
@@ -164,7 +167,7 @@ def _planes(words: UInt64) -> tuple[int, list[bytes]]:
 
 def _pack_plane(plane: bytes) -> bytes:
     packed = compress(plane) if len(plane) >= _WORTH else plane
-    return packed if len(packed) < len(plane) else plane
+    return packed if len(packed) < len(plane) - len(plane) // _LEAST_GAIN else plane
 
 
 class Vector(Protocol):

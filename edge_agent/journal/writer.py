@@ -21,11 +21,9 @@ from edge_agent.journal.table import digest, pack_table
 from edge_agent.journal.view import View
 from edge_agent.model import Frame, TagTable
 
-TARGET_ROWS: Final = 2000
-"""Rows of a chunk: frames of fewer wait in the front for others."""
-STRAIGHT_ROWS: Final = 2000
-"""A frame of so many rows is a chunk of its own, with what waits. A chunk of one scan takes half as much again as one
-of two: no tag's rows stand side by side in it."""
+TARGET_ROWS: Final = 4000
+"""Rows of a chunk: frames of fewer wait in the front for others. A chunk of one scan takes half as much again as one of
+two, and that a third more than one of four: no tag's rows, or few, stand side by side in it."""
 _LEAST_KEPT: Final = 2
 _NOTHING: Final = Frame.empty()
 
@@ -191,7 +189,7 @@ class Writer:
         """Accepts a few rows in the front; False where that is no place for them."""
         rows, view = len(frame), self.view
         waiting = view.rows - view.settled_rows
-        if self._front is None or not 0 < rows < STRAIGHT_ROWS or waiting + rows >= TARGET_ROWS:
+        if self._front is None or not rows or waiting + rows >= TARGET_ROWS:
             return False
         now = self._clock.wall()
         try:

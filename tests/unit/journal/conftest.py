@@ -33,4 +33,4 @@ def memory_dir():
 @pytest.fixture
 def straight(monkeypatch):
     """Each append is a chunk of the segment at once, however few its rows: for tests of what is in segments."""
-    monkeypatch.setattr(writer, "STRAIGHT_ROWS", 1)
+    monkeypatch.setattr(writer, "TARGET_ROWS", 1)

@@ -47,12 +47,12 @@ def append_all(journal, count, rows=10, start=0):
         journal.append(frame(number, rows))
 
 
-def test_small_appends_become_chunks_of_two_thousand_rows(tmp_path):
+def test_small_appends_become_chunks_of_thousands(tmp_path):
     journal = open_journal(tmp_path)
-    append_all(journal, 1000)
+    append_all(journal, 1200)
     journal.close()
-    assert {head.rows for head in heads(tmp_path)} == {2000}
-    assert drain(open_journal(tmp_path).cursor("hub")) == list(range(10_000))
+    assert {head.rows for head in heads(tmp_path)} == {writer.TARGET_ROWS}
+    assert drain(open_journal(tmp_path).cursor("hub")) == list(range(12_000))
 
 
 def test_single_rows_become_chunks_of_hundreds(tmp_path):
@@ -88,14 +88,14 @@ def test_a_cursor_anywhere_goes_on_when_what_it_stands_in_is_merged(tmp_path, mo
     elif merge == "event":
         journal.append(frame(30, 0), [event()])
     elif merge == "large":
-        journal.append(frame(30, 2000))
+        journal.append(frame(30, writer.TARGET_ROWS))
     elif merge == "close":
         journal.close()
         journal = open_journal(path)
     else:
         journal = open_journal(crash(path, tmp_path / "b"))
     assert journal.view.front == ()
-    last = 2030 if merge == "large" else 30
+    last = 30 + writer.TARGET_ROWS if merge == "large" else 30
     cursor = journal.cursor("hub")
     cursor.advance(cursor.read(2), Answer()) if at < last else None
     assert balanced(cursor.ledger())

@@ -239,7 +239,7 @@ class Delivery:
             return
         if rows > MOST_BATCHES * self.section.max_batch_rows or await self._age() > self._most_age:
             left = await self._worker.run(self.cursor.leave_behind)
-            if left and self.health.live.error is None:
+            if left and self.health.error is None:
                 _log.info("backlog_left_behind", sink=self.health.name, rows=left)
 
     async def _age(self) -> float:

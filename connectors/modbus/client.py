@@ -1,19 +1,24 @@
 """The connector: a link's devices polled side by side over its one connection."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import anyio
 
 from connectors.modbus import tcp
+from connectors.modbus.budget import SHARE, Budget
 from connectors.modbus.config import ModbusLink
 from connectors.modbus.connection import Connection, unanswered
-from connectors.modbus.poll import Poller
+from connectors.modbus.learned import Learned
+from connectors.modbus.poll import Bus, Poller
 from connectors.modbus.wire import Line
 from edge_agent.api import Clock, EdgeAgentError, Frame, Memory, Outlet, Words
 
+_KEEP_EVERY: Final = 10.0
+
 
 class ModbusConnector:
-    """One link: one TCP connection, all its devices polled over it side by side. See `edge_agent.api.Connector`."""
+    """One link: one connection, all its devices polled over it side by side. See `edge_agent.api.Connector`."""
 
     def __init__(self, link: ModbusLink, numbers: Sequence[int], clock: Clock, memory: Memory | None = None) -> None:
         """`numbers[i]` is the tag number of `link.tag_list()[i]`."""
@@ -21,8 +26,12 @@ class ModbusConnector:
         self._link = link
         self._clock = clock
         self._name = f"modbus://{link.host}:{link.port}"
+        points = link.points(numbers)
+        self._learned = Learned(link, self._name, points, clock, memory)
+        bus = Bus(Budget(clock, SHARE if link.shared else 1.0), self._learned.trips)
         self._pollers = [
-            Poller(device, points, clock) for device, points in zip(link.devices, link.points(numbers), strict=True)
+            Poller(device, own, self._learned.units[device.unit], bus, clock, known)
+            for device, own, known in zip(link.devices, points, self._learned.known, strict=True)
         ]
 
     async def run(self, outlet: Outlet) -> None:
@@ -30,6 +39,9 @@ class ModbusConnector:
         connection = await self._connect()
         try:
             await self._poll(connection, _InTurn(outlet))
+        except EdgeAgentError:
+            self._keep(broken=True)
+            raise
         finally:
             await connection.close()
 
@@ -37,15 +49,34 @@ class ModbusConnector:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(connection.watch)
+                group.start_soon(self._remember)
                 for poller in self._pollers:
                     group.start_soon(poller.run, connection, outlet, self._mourn)
         except BaseExceptionGroup as group_of_errors:
             raise _reason(group_of_errors) from None
 
+    async def _remember(self) -> None:
+        """Keeps what was learned, now and then and at the end."""
+        try:
+            while True:
+                await anyio.sleep(_KEEP_EVERY)
+                self._keep(broken=False)
+        finally:
+            self._keep(broken=False)
+
+    def _keep(self, *, broken: bool) -> None:
+        self._learned.keep([poller.known for poller in self._pollers], broken=broken)
+
     async def _connect(self) -> Connection:
         link = self._link
-        line = Line(self._clock, link.in_flight, self._name)
+        line = Line(self._clock, self._limit(), self._name)
         return await tcp.connect(link.host, link.port, link.connect_timeout, line, self._clock)
+
+    def _limit(self) -> Callable[[], int]:
+        """Most requests in flight over all units at the moment."""
+        gateway = self._learned.gateway
+        windows = [unit.window for unit in self._learned.units.values()] if gateway is None else [gateway]
+        return lambda: sum(window.size for window in windows)
 
     def _mourn(self) -> None:
         if all(poller.dead for poller in self._pollers):

@@ -21,13 +21,13 @@ class ModbusDevice(Section):
     """How often all tags are read."""
     timeout: Annotated[Duration, Field(ge=0.01)] = Field(default="1s")  # type: ignore[assignment]  # made a number
     """How long one request may take."""
-    window: Annotated[int, Field(ge=1, le=64)] = 1
-    """Requests in flight. More than 1 only where the device is known to take it."""
+    window: Annotated[int, Field(ge=1, le=64)] = 4
+    """Most requests in flight. It begins with one; more are tried, and kept where the device answers them all."""
     max_registers: Annotated[int, Field(ge=1, le=125)] = 125
     max_bits: Annotated[int, Field(ge=1, le=2000)] = 2000
     """Most registers, or coils, in one request: the manual's figure."""
-    max_gap: Annotated[int, Field(ge=0, le=124)] = 16
-    """Two tags are read in one request over at most this many unused registers."""
+    max_gap: Annotated[int, Field(ge=0, le=124)] = 124
+    """Two tags are read in one request over at most this many unused registers; fewer where that costs too much."""
     order: Order = "ABCD"
     tags: Annotated[tuple[ModbusTag, ...], Field(strict=False), AfterValidator(some)]
 

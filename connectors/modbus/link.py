@@ -21,20 +21,16 @@ class ModbusLink(LinkSection):
     port: Annotated[int, Field(ge=1, le=65535)] = 502
     connect_timeout: Annotated[Duration, Field(ge=0.1)] = Field(default="5s")  # type: ignore[assignment]  # a number
     gateway: bool | None = None
-    """Whether the units sit behind a serial gateway, which gets one request at a time over all of them.
+    """Whether the units sit behind a serial gateway: one request at a time over all of them, until more were tried.
 
     Unless said, a link with more than one unit counts as one.
     """
     devices: Annotated[tuple[ModbusDevice, ...], Field(strict=False), AfterValidator(some)]
 
     @property
-    def in_flight(self) -> int:
-        """Most requests in flight on the connection; a unit that is listed twice has one window, the wider."""
-        windows: dict[int, int] = {}
-        for device in self.devices:
-            windows[device.unit] = max(device.window, windows.get(device.unit, 0))
-        gateway = len(windows) > 1 if self.gateway is None else self.gateway
-        return 1 if gateway else sum(windows.values())
+    def shared(self) -> bool:
+        """Whether the units wait for each other: behind a gateway."""
+        return len({device.unit for device in self.devices}) > 1 if self.gateway is None else self.gateway
 
     def tag_list(self) -> Sequence[ModbusTag]:
         """Device by device, as written."""

@@ -35,7 +35,7 @@ class Limits:
 
     registers: int = 125
     bits: int = 2000
-    gap: int = 16
+    gap: int = 124
 
     def of(self, function: int) -> tuple[int, int]:
         """(most addresses, most unused addresses in a row) of a block of this function code."""
@@ -248,9 +248,9 @@ def hull(spans: Sequence[Span]) -> Span:
 
 
 def seam(left: Span, right: Span) -> Span:
-    """What is to blame when both halves of a block can be read and the whole cannot: the place where they meet.
+    """Where two blocks meet: what is to blame when both can be read and both together cannot, unless that is a limit.
 
-    That is an unused address between them that the device does not have, or the device's own limit.
+    The last address of one, the first of the other, and what lies between; where they overlap, both as a whole.
     """
     if left.end <= right.start:
         return Span(left.function, left.end - 1, right.start + 1)

@@ -1,58 +1,75 @@
 """The polling of one device: when to read, what to do with a refusal, how to leave a silent unit alone."""
 
 from collections.abc import Callable, Sequence
-from itertools import count
+from dataclasses import dataclass
+from itertools import count, pairwise
 from typing import Final
 
 import anyio
+import numpy as np
 
+from connectors.modbus.address import HOLDING_REGISTERS
+from connectors.modbus.budget import Budget
 from connectors.modbus.config import ModbusDevice
 from connectors.modbus.connection import Reader
-from connectors.modbus.plan import Block, Limits, halves, hull, payload_size, seam
+from connectors.modbus.known import Known
+from connectors.modbus.mute import Mutes
+from connectors.modbus.plan import Block, Limits, payload_size
 from connectors.modbus.point import Point, Span
-from connectors.modbus.report import ILLEGAL, UNREACHED, Reading, Reporter
-from connectors.modbus.scan import NOT_ASKED, OK, TIMED_OUT, Scan
+from connectors.modbus.price import Trips
+from connectors.modbus.report import UNREACHED, Reading, Reporter
+from connectors.modbus.scan import GARBLED, NOT_ASKED, OK, TIMED_OUT, Scan
+from connectors.modbus.search import ILLEGAL, Search
+from connectors.modbus.unit import Unit
 from edge_agent.api import Clock, Outlet, Status
 
 RETRY_REFUSED: Final = 60.0
 """Seconds after which a refused address is asked for again."""
 _RETRY_ALL: Final = 5.0
 """The same, where the device refuses everything."""
-_SLOWEST: Final = 30.0
-"""Longest time between two questions to a silent unit."""
-_SILENT: Final = 2
-"""Readings without any answer after which a unit counts as silent."""
-_GONE: Final = 3
-"""The same, after which its tags say BadNoCommunication in place of BadTimeout."""
+RETRY_LIMIT: Final = 3600.0
+"""Seconds after which more than the device's limit is asked for again."""
+REPLAN: Final = 60.0
+"""Seconds after which the plan is looked at again with the cost of a request as it is known then."""
+_STEPS: Final = 125
+"""Lengths tried to find one that no owed answer has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """What the pollers of one link share: the time that may be lost, and what trips cost."""
+
+    budget: Budget
+    trips: Trips
 
 
 class Poller:
-    """One device of a link, for one connection.
+    """One device of a link, for one connection. `skipped` counts readings that the interval asked for in vain."""
 
-    `skipped` counts readings that the interval asked for in vain. `window` is how many requests are in flight: the
-    device's setting, halved each time that it turns out to be too many.
-    """
-
-    def __init__(self, device: ModbusDevice, points: Sequence[Point], clock: Clock) -> None:
+    def __init__(
+        self, device: ModbusDevice, points: Sequence[Point], unit: Unit, bus: Bus, clock: Clock, known: Known
+    ) -> None:
         self.skipped = 0
-        self.window = device.window
+        self.known = known
         self._device = device
         self._points = points
+        self._unit = unit
+        self._bus = bus
         self._clock = clock
         self._reporter = Reporter(points)
-        self._limits = Limits(device.max_registers, device.max_bits, device.max_gap)
-        self._refused: dict[Span, int] = {}
-        self._seams: frozenset[Span] = frozenset()
-        self._retry_at = 0.0
-        self._misses = 0
+        self._configured = Limits(device.max_registers, device.max_bits, device.max_gap)
+        self._worth = bus.trips.worth
+        self._retry_at = self._replan_at = self._relimit_at = 0.0
+        self._booked = 0.0
         self._heard = True
         self._probes = count()
         self._plan()
+        self._after(RETRY_REFUSED)
 
     @property
     def dead(self) -> bool:
         """Whether the unit is silent, and not even a gateway answered for it."""
-        return self._misses >= _SILENT and not self._heard
+        return self._unit.breaker.open and not self._heard
 
     async def run(self, reader: Reader, outlet: Outlet, mourn: Callable[[], None]) -> None:
         """Reads at the device's interval until cancelled, or until `reader` raises. Calls `mourn` while it is dead."""
@@ -67,66 +84,151 @@ class Poller:
 
     async def turn(self, reader: Reader, outlet: Outlet) -> bool:
         """One reading and what follows from it; True where the next should follow at once."""
-        lost = self._misses > 0
-        self._scan.begin(self._choice())
+        lost = self._unit.breaker.misses > 0
+        self._tune(self._scan)
+        if (self._unit.owed or lost) and not await self._in_step(reader):
+            self._scan.begin([])
+            await self._tell(outlet)
+            return False
+        self._scan.begin(self._mutes.choice(range(len(self._scan.blocks)), self._clock.monotonic()))
         await reader.read(self._scan)
+        await self._check(reader)
         self._count()
         await self._tell(outlet)
         illegal = [i for i, code in enumerate(self._scan.outcome) if code in ILLEGAL]
         if illegal:
             return await self._learn(reader, outlet, illegal)
-        if self._misses:
-            return self._misses < _SILENT
-        return lost or await self._forgive(reader, outlet)
+        if self._unit.breaker.misses:
+            return False
+        return await self._reconsider(reader, outlet)
+
+    # -- the plan ------------------------------------------------------------------------------------------------------
 
     def _plan(self) -> None:
-        self._reading = Reading(self._points, self._limits, self._refused, self._seams)
-        self._scan = self._reading.scan(self._device.unit, self.window, self._device.timeout)
-        self._mute: dict[int, tuple[int, float]] = {}
+        limits = self.known.limits(self._configured)
+        distinct = max(2, self._unit.window.bound)
+        self._reading = Reading(self._points, limits, self.known, self._worth, distinct)
+        self._scan = self._reading.scan(self._device.unit)
+        self._sizes = np.array([block.size for block in self._scan.blocks], np.float64)
+        self._mutes = Mutes()
 
-    def _choice(self) -> Sequence[int] | None:
-        """All blocks (None); those that alone do not answer seldom, and last; of a silent unit one at a time."""
-        blocks = range(len(self._scan.blocks))
-        if self._misses and blocks:
-            candidates = [i for i in blocks if i not in self._mute] or blocks
-            return [candidates[next(self._probes) % len(candidates)]]
-        if not self._mute:
-            return None
+    def _after(self, seconds: float) -> None:
+        """Sets the times of what is reconsidered now and then."""
         now = self._clock.monotonic()
-        again = [i for i, (_, until) in self._mute.items() if until <= now]
-        return [i for i in blocks if i not in self._mute] + again
+        self._retry_at, self._replan_at, self._relimit_at = now + seconds, now + REPLAN, now + RETRY_LIMIT
+
+    def _tune(self, scan: Scan) -> None:
+        """Sets what was learned of the unit."""
+        unit = self._unit
+        scan.pause = unit.pace.pause
+        scan.window = 1 if scan.pause else unit.window.size
+        scan.timeout = unit.patience.timeout
+
+    # -- one reading ---------------------------------------------------------------------------------------------------
+
+    async def _in_step(self, reader: Reader) -> bool:
+        """Whether the unit answers a short question that no old answer fits: then what it owed will not come."""
+        scan = self._scan_of(self._step())
+        await reader.read(scan)
+        code = scan.outcome[0]
+        self._weigh(scan)
+        self._heard = code != TIMED_OUT
+        if code in (TIMED_OUT, GARBLED):
+            self._owe(scan)
+        if code == TIMED_OUT or code in UNREACHED:
+            self._unit.breaker.missed(self._clock.monotonic())
+            return False
+        if code != GARBLED:
+            self._recover()
+        return code != GARBLED
+
+    def _step(self) -> Span:
+        """Another block's first addresses each time; as many as the first tag there has, or the first other number."""
+        heard = (i for i, code in enumerate(self._scan.outcome) if code != TIMED_OUT and i not in self._mutes)
+        blocks = [self._scan.blocks[i].span for i in heard]
+        spans = blocks or [b.span for b in self._scan.blocks] or [self._points[0].span]
+        span = spans[next(self._probes) % len(spans)]
+        unit = 1 if span.function >= HOLDING_REGISTERS else 8
+        first = min((p.span for p in self._points if p.span[:2] == span[:2]), default=span)
+        lengths = [first.end - first.start, *(unit * length for length in range(1, _STEPS))]
+        fresh = (Span(span.function, span.start, span.start + length) for length in lengths)
+        return next((s for s in fresh if _head(self._device.unit, s) not in self._unit.owed), span)
+
+    async def _check(self, reader: Reader) -> None:
+        """Looks at how the reading went; what was lost while more than one request was in flight is asked again."""
+        scan, unit, now = self._scan, self._unit, self._clock.monotonic()
+        self._weigh(scan, alone=scan.window == 1)
+        if not scan.doubts:
+            unit.window.clean(scan.answered, scan.accompanied, now)
+            unit.pace.answered(max(0, scan.answered - 1) if scan.window == 1 else 0)
+            return
+        unit.window.doubt(now)
+        self._owe(scan)
+        failed = [i for i, code in enumerate(scan.outcome) if code in (TIMED_OUT, GARBLED)]
+        if not failed or not (scan.answered or scan.window > 1):
+            return
+        first = scan.window == 1 and failed[0] == 0
+        if await self._in_step(reader):
+            if scan.window > 1:
+                scan.window = 1
+                scan.resume([i for i, code in enumerate(scan.outcome) if code < OK and i not in self._mutes])
+                await reader.read(scan)
+                self._weigh(scan)
+                self._owe(scan)
+            elif not first and not scan.late:
+                unit.pace.lost(len(failed))
+
+    def _weigh(self, scan: Scan, *, alone: bool = False) -> None:
+        """Learns from the trips, and counts the time that was lost on requests without answer.
+
+        `alone`: no trip waited for another's, so they say what a request costs.
+        """
+        trips, lost = np.array(scan.trip), 0.0
+        if any(scan.outcome):
+            outcome = np.array(scan.outcome)
+            silent = int((outcome == TIMED_OUT).sum())
+            if silent:
+                self._unit.patience.expired()
+            lost = silent * scan.timeout / scan.window + float(trips[np.isin(outcome, tuple(UNREACHED))].sum())
+            good = outcome == OK
+            trips = trips[good]
+            if alone and good.any():
+                self._bus.trips.add(self._sizes[good], trips)
+        elif alone and len(trips):
+            self._bus.trips.add(self._sizes, trips)
+        self._unit.patience.answered(trips)
+        if scan.late:
+            self._unit.patience.answered(np.array(scan.late))
+            scan.late.clear()
+        if lost or self._booked:
+            self._bus.budget.settle(self._booked, lost)
+            self._booked = 0.0
+
+    def _owe(self, scan: Scan) -> None:
+        unanswered = (i for i, code in enumerate(scan.outcome) if code in (TIMED_OUT, GARBLED))
+        self._unit.owed.update(scan.heads[i] for i in unanswered)
+
+    def _recover(self) -> None:
+        self._unit.owed.clear()
+        if self._unit.breaker.open:
+            self._mutes.clear()
+        self._unit.breaker.answered()
 
     def _count(self) -> None:
         """Takes note of who answered."""
         asked = [code for code in self._scan.outcome if code != NOT_ASKED]
-        self._heard = any(code != TIMED_OUT for code in asked)
-        reached = any(code != TIMED_OUT and code not in UNREACHED for code in asked)
-        if reached and self._misses >= _SILENT:
-            self._mute.clear()
-        if reached and TIMED_OUT in asked and self.window > 1:
-            self._narrow_window()
-        elif self._mute or TIMED_OUT in asked:
-            self._count_blocks()
-        self._misses = 0 if reached or not asked else self._misses + 1
-
-    def _narrow_window(self) -> None:
-        """Some answered and some did not: devices that can't keep several requests drop those that come too soon."""
-        self.window //= 2
-        self._scan.window = self.window
-
-    def _count_blocks(self) -> None:
+        self._heard = not asked or any(code != TIMED_OUT for code in asked)
         now = self._clock.monotonic()
-        for index, code in enumerate(self._scan.outcome):
-            if code == TIMED_OUT:
-                misses = self._mute.get(index, (0, 0.0))[0] + 1
-                self._mute[index] = misses, now + _backoff(misses)
-            elif code != NOT_ASKED:
-                self._mute.pop(index, None)
+        if any(code != TIMED_OUT and code not in UNREACHED for code in asked):
+            self._unit.breaker.answered()
+        elif asked:
+            self._unit.breaker.missed(now)
+        self._mutes.count(self._scan.outcome, now)
 
     async def _tell(self, outlet: Outlet) -> None:
-        silent = None
-        if self._misses:
-            silent = Status.BAD_NO_COMMUNICATION if self._heard or self._misses >= _GONE else Status.BAD_TIMEOUT
+        silent, breaker = None, self._unit.breaker
+        if breaker.misses:
+            silent = Status.BAD_NO_COMMUNICATION if self._heard or breaker.gone else Status.BAD_TIMEOUT
         frame = self._reporter.frame(self._reading, self._scan, self._clock.wall(), silent=silent)
         if frame is not None:
             await outlet.put(frame)
@@ -136,72 +238,124 @@ class Poller:
     def _next(self, due: float, outlet: Outlet) -> float:
         """When to read next (monotonic s): on the grid of the interval, periods that are over left out and counted."""
         now = self._clock.monotonic()
-        if self._misses:
-            return now + _backoff(self._misses)
+        if self._unit.breaker.misses:
+            self._booked = self._device.timeout
+            return self._bus.budget.book(self._booked, self._unit.breaker.retry_at)
         interval = self._device.interval
         due += interval
-        if (over := int((now - due) // interval)) > 0:
+        earliest = now
+        if self._unit.owed:
+            self._booked = self._unit.patience.timeout
+            earliest = self._bus.budget.book(self._booked, due)
+        if (over := int((earliest - due) // interval)) > 0:
             due += over * interval
             self.skipped += over
             outlet.lost("poll_skipped", over * len(self._points), [point.number for point in self._points])
-        return due
+        return max(due, earliest) if self._unit.owed else due
+
+    # -- what is refused -----------------------------------------------------------------------------------------------
 
     async def _learn(self, reader: Reader, outlet: Outlet, illegal: Sequence[int]) -> bool:
         """Finds out what in the blocks `illegal` is refused, and plans without it."""
-        refused, seams = dict(self._refused), self._seams
+        before = self.known
         for index in illegal:
             block = self._scan.blocks[index].span
-            inside = sorted({p.span for p in self._points if block.covers(p.span)} - refused.keys())
-            if not await self._narrow(reader, outlet, inside, self._scan.outcome[index]):
+            inside = sorted({p.span for p in self._points if block.covers(p.span)} - self.known.refused.keys())
+            search = Search(lambda span: self._ask(reader, outlet, span), self.known, self._granted(block.function))
+            finished = await search.run(inside)
+            self.known = search.known
+            if not finished or search.limited:
                 break
-        learnt = (self._refused, self._seams) != (refused, seams)
-        self._plan()
-        self._retry_at = self._clock.monotonic() + (RETRY_REFUSED if self._scan.blocks else _RETRY_ALL)
+        learnt = self.known != before
+        if learnt:
+            self._plan()
+        self._after(RETRY_REFUSED if self._scan.blocks else _RETRY_ALL)
         return learnt
 
-    async def _narrow(self, reader: Reader, outlet: Outlet, spans: Sequence[Span], code: int) -> bool:
-        """Bisects spans that as one block were refused with `code`; False where an answer is missing."""
-        if len(spans) == 1 or code == 1:
-            self._refused |= dict.fromkeys(spans, code)
-            return True
-        left, right = halves(spans)
-        answers = [await self._ask(reader, hull(left)), await self._ask(reader, hull(right))]
-        if any(answer not in ILLEGAL | {OK} for answer in answers):
-            return False
-        outlet.alive()
-        for half, answer in zip((left, right), answers, strict=True):
-            if answer != OK and not await self._narrow(reader, outlet, half, answer):
-                return False
-        if answers == [OK, OK]:
-            self._seams |= {seam(hull(left), hull(right))}
-        return True
+    def _granted(self, function: int) -> int:
+        """The longest read of this kind that was answered in the last reading."""
+        register = function >= HOLDING_REGISTERS
+        good = [b.span for b, code in zip(self._scan.blocks, self._scan.outcome, strict=True) if code == OK]
+        return max((s.end - s.start for s in good if (s.function >= HOLDING_REGISTERS) == register), default=1)
 
-    async def _ask(self, reader: Reader, span: Span) -> int:
+    async def _ask(self, reader: Reader, outlet: Outlet, span: Span) -> int:
         """The outcome of reading one span alone."""
-        scan = Scan(self._device.unit, (Block(span, 0),), payload_size(span), 1, self._device.timeout)
-        scan.begin()
+        scan = self._scan_of(span)
         await reader.read(scan)
-        return scan.outcome[0]
+        self._weigh(scan)
+        self._owe(scan)
+        if (code := scan.outcome[0]) != TIMED_OUT:
+            outlet.alive()
+        return code
+
+    def _scan_of(self, span: Span) -> Scan:
+        """A scan of one span alone, with all the time that is configured."""
+        scan = Scan(self._device.unit, (Block(span, 0),), payload_size(span))
+        scan.timeout, scan.pause = self._device.timeout, self._unit.pace.pause
+        scan.begin()
+        return scan
+
+    # -- what is reconsidered ------------------------------------------------------------------------------------------
+
+    async def _reconsider(self, reader: Reader, outlet: Outlet) -> bool:
+        """Now and then: is it still refused, is it still too long, does a request still cost the same?"""
+        now = self._clock.monotonic()
+        if self.known.refused and now >= self._retry_at:
+            return await self._forgive(reader, outlet)
+        if now >= self._relimit_at and (self.known.registers or self.known.bits):
+            return await self._lengthen(reader, outlet)
+        if now >= self._replan_at:
+            self._reprice(now)
+        return False
 
     async def _forgive(self, reader: Reader, outlet: Outlet) -> bool:
-        """Now and then asks again for a refused span; once one is granted, forgets all that was learnt of its kind."""
-        now = self._clock.monotonic()
-        if not self._refused or now < self._retry_at:
+        """Asks again for a refused span; once one is granted, forgets all that was learnt of its kind."""
+        self._retry_at = self._clock.monotonic() + (RETRY_REFUSED if self._scan.blocks else _RETRY_ALL)
+        refused = dict(self.known.refused)
+        span = next(iter(refused))
+        refused[span] = refused.pop(span)  # the next time it is another's turn
+        self.known = Known(refused, self.known.seams, self.known.registers, self.known.bits)
+        if await self._ask(reader, outlet, span) != OK:
             return False
-        self._retry_at = now + (RETRY_REFUSED if self._scan.blocks else _RETRY_ALL)
-        span = next(iter(self._refused))
-        self._refused[span] = self._refused.pop(span)  # the next time it is another's turn
-        answer = await self._ask(reader, span)
-        if answer != TIMED_OUT:
-            outlet.alive()
-        if answer != OK:
-            return False
-        self._refused = {no: code for no, code in self._refused.items() if no.function != span.function}
-        self._seams = frozenset(no for no in self._seams if no.function != span.function)
+        self.known = self.known.without(span.function)
         self._plan()
         return True
 
+    async def _lengthen(self, reader: Reader, outlet: Outlet) -> bool:
+        """Asks for one address more than the limit; once that is granted, there is no limit any more."""
+        self._relimit_at = self._clock.monotonic() + RETRY_LIMIT
+        span = next((s for s in self._longer()), None)
+        if span is None or await self._ask(reader, outlet, span) != OK:
+            return False
+        self.known = Known(self.known.refused, self.known.seams)
+        self._plan()
+        return True
 
-def _backoff(misses: int) -> float:
-    """Seconds to leave a unit or a block alone that did not answer `misses` times in a row: 0.5, 1, 2 … 30."""
-    return min(_SLOWEST, 2.0 ** (min(misses, 10) - 2))
+    def _longer(self) -> list[Span]:
+        """Places where two blocks meet that only a limit keeps apart, one address longer than the first."""
+        spans = [block.span for block in self._scan.blocks]
+        return [
+            Span(a.function, a.start, a.end + 1)
+            for a, b in pairwise(spans)
+            if a.function == b.function and a.end == b.start and a.end - a.start == self._most(a.function)
+        ]
+
+    def _most(self, function: int) -> int:
+        return self.known.limits(self._configured).of(function)[0]
+
+    def _reprice(self, now: float) -> None:
+        """Plans anew where a request has come to cost clearly more or less, and another plan follows from that."""
+        self._replan_at = now + REPLAN
+        worth = self._bus.trips.worth
+        if 0.8 < worth / self._worth < 1.25:
+            return
+        self._worth = worth
+        before = self._reading.plan.blocks
+        mutes = self._mutes
+        self._plan()
+        if self._reading.plan.blocks == before:
+            self._mutes = mutes
+
+
+def _head(unit: int, span: Span) -> bytes:
+    return bytes((unit, span.function, payload_size(span)))

@@ -1,19 +1,19 @@
 """What a reading says -> the frame that tells it: values, and a status row for each tag whose status changed. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from connectors.modbus.decode import Decoder, Values
-from connectors.modbus.plan import Limits, Plan, make_plan
+from connectors.modbus.known import Known
+from connectors.modbus.plan import USUAL, Limits, Plan, make_plan
 from connectors.modbus.point import Point, Span
 from connectors.modbus.scan import GARBLED, NOT_ASKED, OK, TIMED_OUT, Scan
+from connectors.modbus.search import ILLEGAL
 from edge_agent.api import Flag, Frame, Kind, Status
 
-ILLEGAL: Final = frozenset({1, 2, 3})
-"""Exceptions that blame the question: illegal function, address, value (V1.1b3, 7). The rest blame the moment."""
 UNREACHED: Final = frozenset({10, 11})
 """Exceptions in which a gateway says that it could not reach the unit."""
 
@@ -37,18 +37,19 @@ class Reading:
     """How one device is read at the moment: plan, scan, decoder, and the points that it refuses."""
 
     def __init__(
-        self, points: Sequence[Point], limits: Limits, refused: Mapping[Span, int], seams: frozenset[Span]
+        self, points: Sequence[Point], limits: Limits, known: Known, worth: float = USUAL, distinct: int = 1
     ) -> None:
-        """`refused`: span of a point -> exception code; `seams`: other places that no block may cover."""
-        self.plan: Plan = make_plan((p.span for p in points), limits, refused.keys() | seams)
+        """`limits`, `worth` and `distinct` as in make_plan."""
+        refused = known.refused.keys() | known.seams
+        self.plan: Plan = make_plan((p.span for p in points), limits, refused, worth, distinct)
         self.decoder = Decoder(points, self.plan)
         self.refused = np.array(_left_out(points, self.plan), np.intp)
-        codes = [_blame(points[int(i)].span, refused) for i in self.refused]
+        codes = [_blame(points[int(i)].span, known) for i in self.refused]
         self.blame = np.array([exception_status(code) for code in codes], np.uint32)
 
-    def scan(self, unit: int, window: int, timeout: float) -> Scan:
+    def scan(self, unit: int) -> Scan:
         """A scan over all its blocks."""
-        return Scan(unit, self.plan.blocks, self.plan.size, window, timeout)
+        return Scan(unit, self.plan.blocks, self.plan.size)
 
 
 def _left_out(points: Sequence[Point], plan: Plan) -> list[int]:
@@ -56,9 +57,12 @@ def _left_out(points: Sequence[Point], plan: Plan) -> list[int]:
     return [i for i, point in enumerate(points) if point.span in spans] if spans else []
 
 
-def _blame(span: Span, refused: Mapping[Span, int]) -> int:
-    """The exception code for a point that can't be read: its own, or that of the smaller one that it covers."""
-    return next((code for no, code in refused.items() if span.covers(no)), 2)
+def _blame(span: Span, known: Known) -> int:
+    """The exception code for a point that can't be read: its own, that of the smaller one that it covers, or 3 (too
+    much at once) where it is wider than what the device gives."""
+    if any(span.covers(no) for no in known.seams):
+        return 2
+    return next((code for no, code in known.refused.items() if span.covers(no)), 3)
 
 
 def exception_status(code: int) -> Status:

@@ -5,36 +5,59 @@ code (1), data (MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 3.1.3). A
 asked for: a transaction in flight, and for it the same unit, function code and length. An answer that comes after its
 deadline belongs to no transaction in flight and is dropped.
 
+Some gateways give an old answer the number of the newest request, or mix up the numbers of several. So no two requests
+in flight ask the same unit for the same number of registers: a mixed-up answer shows by its length and is not used.
+
 Every scan has a window, the line has a limit over all scans, and scans take turns request by request, so a long scan
 never starves a short one.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
-from connectors.modbus.scan import Scan
+from connectors.modbus.scan import OK, Scan
 from edge_agent.api import Clock, ProtocolError, Words
 
 _HEADER: Final = 6
 _LONGEST: Final = 254
 """Unit and the longest PDU of 253 bytes (V1.1b3, 4.1)."""
+_OWED: Final = 64
+"""Answers that never came and are still remembered, to know them when they do."""
+
+
+class _Owed(NamedTuple):
+    """An answer that did not come in time. Until `until` (monotonic s) none of its length is asked of its unit."""
+
+    scan: Scan
+    block: int
+    sent: float
+    until: float
+
+    @property
+    def head(self) -> bytes:
+        return self.scan.heads[self.block]
 
 
 class Line:
     """One connection's requests in flight. `feed`, `submit` and `expire` answer the bytes to send next.
 
-    `strays` counts answers that belonged to no request in flight.
+    `strays` counts answers that belonged to no request in flight, `late` those of them that came after their time-out.
     """
 
-    def __init__(self, clock: Clock, limit: int, name: str) -> None:
-        """`limit`: most requests in flight over all scans; `name` of the link, for errors."""
+    def __init__(self, clock: Clock, limit: Callable[[], int], name: str) -> None:
+        """`limit`: most requests in flight over all scans at the moment; `name` of the link, for errors."""
         self.strays = 0
+        self.late = 0
+        self.name = name
         self._clock = clock
         self._limit = limit
-        self.name = name
         self._tail = b""
         self._transaction = 0
         self._flying: dict[int, tuple[Scan, int, float]] = {}
+        self._heads: set[bytes] = set()
+        self._owed: OrderedDict[int, _Owed] = OrderedDict()
+        self._ready: dict[int, float] = {}
         self._active: dict[Scan, Callable[[], None]] = {}
 
     def submit(self, scan: Scan, done: Callable[[], None]) -> bytes:
@@ -47,18 +70,26 @@ class Line:
         """Forgets a scan and its requests in flight, if any; their answers will be strays."""
         self._active.pop(scan, None)
         if scan.flying:
-            self._flying = {tid: entry for tid, entry in self._flying.items() if entry[0] is not scan}
+            for transaction, (other, index, _) in list(self._flying.items()):
+                if other is scan:
+                    del self._flying[transaction]
+                    self._heads.discard(scan.heads[index])
 
     @property
     def deadline(self) -> float | None:
         """When to call `expire` next (monotonic s), if no scan is submitted before; None where nothing is going on.
 
-        That is when a request in flight is overdue, or where one that is yet to be sent could be.
+        That is when a request in flight is overdue, when a unit's pause is over, or when a request that is yet to be
+        sent could be overdue.
         """
         if not self._active:
             return None
-        soonest = self._clock.monotonic() + min(scan.timeout for scan in self._active)
-        return min([soonest, *(sent + scan.timeout for scan, _, sent in self._flying.values())])
+        now = self._clock.monotonic()
+        times = [now + min(scan.timeout for scan in self._active)]
+        times += [sent + scan.timeout for scan, _, sent in self._flying.values()]
+        times += [ready for scan in self._active if scan.pause and (ready := self._ready.get(scan.unit, now)) > now]
+        times += [owed.until for owed in self._owed.values() if owed.until > now]
+        return min(times)
 
     def feed(self, data: bytes) -> bytes:
         """Takes bytes as they came, cut anywhere. Raises ProtocolError where they are no Modbus TCP."""
@@ -73,24 +104,81 @@ class Line:
             stop = at + _HEADER + length
             if stop > end:
                 break
-            entry = self._flying.pop(data[at] << 8 | data[at + 1], None)
-            if entry is None:
-                self.strays += 1
-            else:
-                scan, index, sent = entry
-                scan.answer(index, data, at + _HEADER, stop, wall, now - sent)
-                if not scan.flying:
-                    self._settle(scan)
+            self._take(data, at, stop, wall, now)
             at = stop
         self._tail = data[at:]
         return self._pump(now)
 
+    def _take(self, data: bytes, at: int, stop: int, wall: int, now: float) -> None:
+        transaction = data[at] << 8 | data[at + 1]
+        entry = self._flying.get(transaction)
+        if entry is None:
+            self._stray(transaction, data[at + _HEADER], now)
+            return
+        scan, index, sent = entry
+        at += _HEADER
+        if self._owed and not scan.fits(index, data, at, stop) and self._was_owed(data[at : at + 3]):
+            scan.doubts += 1  # an old answer under a new number: the right one is still to come
+            self.strays += 1
+            return
+        del self._flying[transaction]
+        self._heads.discard(scan.heads[index])
+        if scan.pause:
+            self._ready[scan.unit] = now + scan.pause
+        scan.answer(index, data, at, stop, wall, now - sent)
+        if self._owed and scan.outcome[index] >= OK:
+            self._forgive(scan.unit, sent)
+        if not scan.flying:
+            self._settle(scan)
+
+    def _stray(self, transaction: int, unit: int, now: float) -> None:
+        """An answer to nothing in flight: one that came late, or one that nobody asked for."""
+        self.strays += 1
+        owed = self._owed.get(transaction)
+        if owed is not None:
+            self.late += 1
+            owed.scan.late.append(now - owed.sent)
+            self._drop(transaction)
+            return
+        for scan in self._active:
+            if scan.unit == unit:
+                scan.doubts += 1
+
+    def _was_owed(self, head: bytes) -> bool:
+        """Whether an answer that begins like this was owed to a request that timed out; it is not any more."""
+        found = next((transaction for transaction, owed in self._owed.items() if owed.head == head), None)
+        if found is None:
+            return False
+        self.late += 1
+        self._drop(found)
+        return True
+
+    def _forgive(self, unit: int, sent: float) -> None:
+        """A unit answers in order: what it still owed when it was asked at `sent` will not come any more."""
+        for transaction, owed in list(self._owed.items()):
+            if owed.scan.unit == unit and owed.sent < sent:
+                self._drop(transaction)
+
+    def _drop(self, transaction: int) -> None:
+        self._release(self._owed.pop(transaction).head)
+
+    def _release(self, head: bytes) -> None:
+        """What begins like this may be asked again, unless it is in flight."""
+        if all(scan.heads[index] != head for scan, index, _ in self._flying.values()):
+            self._heads.discard(head)
+
     def expire(self) -> bytes:
-        """Gives up on requests that are overdue now."""
+        """Gives up on requests that are overdue now, and sends what waited for the end of a pause."""
         now = self._clock.monotonic()
+        for owed in self._owed.values():
+            if owed.until <= now:
+                self._release(owed.head)
         for transaction, (scan, index, sent) in list(self._flying.items()):
             if sent + scan.timeout <= now:
                 del self._flying[transaction]
+                self._owed[transaction] = _Owed(scan, index, sent, now + scan.timeout)
+                if len(self._owed) > _OWED:
+                    self._drop(next(iter(self._owed)))
                 scan.time_out(index)
                 self._settle(scan)
         return self._pump(now)
@@ -102,14 +190,18 @@ class Line:
     def _pump(self, now: float) -> bytes:
         """Sends what windows and limit allow. Where the limit binds, whoever sent goes to the end of the queue."""
         out: list[bytes] = []
+        limit = self._limit()
         for scan in list(self._active):
-            room = self._limit - len(self._flying)
-            if room <= 0:
+            if len(self._flying) >= limit:
                 break
-            taken = scan.take(room)
-            for index in taken:
+            if scan.pause and (scan.flying or now < self._ready.get(scan.unit, now)):
+                continue
+            sent = len(out)
+            while len(self._flying) < limit and (index := scan.take(self._heads)) is not None:
                 out += (self._launch(scan, index, now), scan.requests[index])
-            if taken and len(self._active) > 1:
+                if scan.pause:
+                    break
+            if len(out) > sent and len(self._active) > 1:
                 self._active[scan] = self._active.pop(scan)
         return b"".join(out)
 
@@ -121,7 +213,12 @@ class Line:
             if transaction not in self._flying:
                 break
         self._transaction = transaction
+        if self._flying:
+            scan.accompanied += 1
+        if transaction in self._owed:
+            self._drop(transaction)
         self._flying[transaction] = scan, index, now
+        self._heads.add(scan.heads[index])
         return transaction.to_bytes(2, "big")
 
 

@@ -38,9 +38,9 @@ def faults(*tags: dict[str, Any], **device: Any) -> list[dict[str, Any]]:
 def test_defaults_are_those_of_a_careful_client() -> None:
     made = link()
     (device,) = made.devices
-    assert (made.port, made.connect_timeout, made.in_flight) == (502, 5.0, 1)
-    assert (device.unit, device.interval, device.timeout, device.window) == (1, 1.0, 1.0, 1)
-    assert (device.max_registers, device.max_bits, device.max_gap, device.order) == (125, 2000, 16, "ABCD")
+    assert (made.port, made.connect_timeout, made.shared) == (502, 5.0, False)
+    assert (device.unit, device.interval, device.timeout, device.window) == (1, 1.0, 1.0, 4)
+    assert (device.max_registers, device.max_bits, device.max_gap, device.order) == (125, 2000, 124, "ABCD")
 
 
 def test_tags_come_in_order_with_machine_and_interval_filled_in() -> None:
@@ -71,23 +71,13 @@ def test_tags_come_in_order_with_machine_and_interval_filled_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("units", "windows", "gateway", "in_flight"),
-    [
-        ([1], [4], None, 4),
-        ([1], [4], True, 1),
-        ([1, 2], [4, 1], None, 1),
-        ([1, 2], [4, 1], False, 5),
-        ([1, 1], [1, 1], None, 1),
-        ([1, 1], [1, 3], None, 3),
-    ],
+    ("units", "gateway", "shared"),
+    [([1], None, False), ([1], True, True), ([1, 2], None, True), ([1, 2], False, False), ([1, 1], None, False)],
 )
-def test_how_many_requests_a_link_may_have_in_flight(
-    units: list[int], windows: list[int], gateway: bool | None, in_flight: int
-) -> None:
-    tags = [{"tag": "t", "address": "CO:0"}]
-    devices = [{"unit": u, "window": w, "tags": tags} for u, w in zip(units, windows, strict=True)]
+def test_several_units_wait_for_each_other_unless_told(units: list[int], gateway: bool | None, shared: bool) -> None:
+    devices = [{"unit": u, "tags": [{"tag": "t", "address": "CO:0"}]} for u in units]
     head = {"name": "a", "connector": "modbus", "host": "h", "gateway": gateway}
-    assert ModbusLink.model_validate(head | {"devices": devices}).in_flight == in_flight
+    assert ModbusLink.model_validate(head | {"devices": devices}).shared is shared
 
 
 def test_a_tag_in_full() -> None:

@@ -32,10 +32,10 @@ class Question(Scan):
 
     def __init__(self, unit: int, asked: bytes, timeout: float) -> None:
         """`asked`: the PDU, of function code 43 or 17; `timeout` in s."""
-        super().__init__(unit, (), 0, 1, timeout)
+        super().__init__(unit, (), 0, timeout)
         self.requests = [bytes((0, 0, 0, 1 + len(asked), unit)) + asked]
+        self.heads = [bytes((unit, asked[0], 0))]
         self.pdu = b""
-        self._unit = unit
         self._asked = asked
         self.received, self.trip = [0], [0.0]
         self.begin()
@@ -49,22 +49,18 @@ class Question(Scan):
     def fits(self, index: int, data: bytes, at: int, end: int) -> bool:
         """Whether `data[at:end]` (unit and PDU) is a whole answer: its values, or a refusal."""
         pdu = data[at + 1 : end]
-        if not pdu or data[at] != self._unit:
+        if not pdu or data[at] != self.unit:
             return False
         if pdu[0] == self._asked[0] | _ERROR:
             return len(pdu) == 2 and pdu[1] > 0
         return pdu[0] == self._asked[0] and _whole(pdu)
 
-    def answer(self, index: int, data: bytes, at: int, end: int, wall: int, trip: float) -> None:
+    def take_in(self, index: int, data: bytes, at: int, end: int) -> int:
         """As in Scan."""
-        self.flying -= 1
-        self.answered += 1
-        self.received[index], self.trip[index] = wall, trip
-        self.outcome[index] = GARBLED
-        if self.fits(index, data, at, end):
-            pdu = bytes(data[at + 1 : end])
-            self.outcome[index] = pdu[1] if pdu[0] & _ERROR else OK
-            self.pdu = pdu
+        if not self.fits(index, data, at, end):
+            return GARBLED
+        self.pdu = bytes(data[at + 1 : end])
+        return self.pdu[1] if self.pdu[0] & _ERROR else OK
 
 
 def _whole(pdu: bytes) -> bool:

@@ -290,8 +290,8 @@ class Poller:
 
     def _scan_of(self, span: Span) -> Scan:
         """A scan of one span alone, with all the time that is configured."""
-        scan = Scan(self._device.unit, (Block(span, 0),), payload_size(span))
-        scan.timeout, scan.pause = self._device.timeout, self._unit.pace.pause
+        scan = Scan(self._device.unit, (Block(span, 0),), payload_size(span), self._device.timeout)
+        scan.pause = self._unit.pace.pause
         scan.begin()
         return scan
 

@@ -29,13 +29,13 @@ class Scan:
     answers that came after their time-out.
     """
 
-    def __init__(self, unit: int, blocks: Sequence[Block], size: int) -> None:
-        """`blocks` and the image's `size` as in a Plan."""
+    def __init__(self, unit: int, blocks: Sequence[Block], size: int, timeout: float = 1.0) -> None:
+        """`blocks` and the image's `size` as in a Plan; `timeout` in s per request."""
         self.unit = unit
         self.blocks = blocks
         self.image = bytearray(size)
         self.window = 1
-        self.timeout = 1.0
+        self.timeout = timeout
         self.pause = 0.0
         self.flying = 0
         self.answered = 0
@@ -113,16 +113,18 @@ class Scan:
         self._silent = 0
         self.received[index] = wall
         self.trip[index] = trip
+        outcome = self.outcome[index] = self.take_in(index, data, at, end)
+        if outcome == GARBLED:
+            self.doubts += 1
+
+    def take_in(self, index: int, data: bytes, at: int, end: int) -> int:
+        """Puts the payload of a good answer in its place; gives the outcome."""
         head = self.heads[index]
         if data[at : at + 3] == head and end - at == 3 + head[2]:
             first, stop = self._places[index]
             self.image[first:stop] = data[at + 3 : end]
-            self.outcome[index] = OK
-        elif self.fits(index, data, at, end):
-            self.outcome[index] = data[at + 2]
-        else:
-            self.outcome[index] = GARBLED
-            self.doubts += 1
+            return OK
+        return data[at + 2] if self.fits(index, data, at, end) else GARBLED
 
     def time_out(self, index: int) -> None:
         """No answer came to block `index`."""
@@ -135,8 +137,9 @@ class Scan:
 
     def _landed(self, index: int) -> None:
         self.flying -= 1
-        if self._flight[0] == index:
+        if self._flight and self._flight[0] == index:
             self._flight.popleft()
-        else:  # not in the order in which they were asked
+            return
+        self.doubts += 1  # not in the order in which they were asked
+        if index in self._flight:
             self._flight.remove(index)
-            self.doubts += 1

@@ -67,7 +67,7 @@ def serial_of(link: ModbusLink) -> Serial | None:
 @asynccontextmanager
 async def opened(place: Place, timeout: float, clock: Clock) -> AsyncIterator[Connection]:
     """A connection with one request in flight at most; raises NotConnected or TimedOut. `timeout` in s, to connect."""
-    connection = await tcp.connect(place.host, place.port, timeout, Line(clock, 1, place.name), clock)
+    connection = await tcp.connect(place.host, place.port, timeout, Line(clock, lambda: 1, place.name), clock)
     try:
         yield connection
     finally:

@@ -157,7 +157,7 @@ def _assumption(one: LinkPlan, speech: Speech) -> str:
         )
     cost = f"{1e3 * NETWORK.request:g} ms"
     text = say(f"이더넷 기준 요청당 {cost}로 계산", f"reckoned at {cost} a request on Ethernet")
-    if one.link.in_flight > 1:
+    if not one.link.shared:
         return text
     return text + say(
         ". 게이트웨이 뒤가 RS-485라면 --baud 9600 처럼 지정하십시오",

@@ -12,8 +12,8 @@ from rich.table import Table
 from connectors.modbus.address import Address, AddressFault, parse_address
 from connectors.modbus.plan import Limits
 from connectors.modbus.point import BOOL, Point
-from connectors.modbus.report import ILLEGAL
 from connectors.modbus.scan import OK
+from connectors.modbus.search import ILLEGAL
 from edge_agent.api import SystemClock
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.door import Place, opened

@@ -7,10 +7,12 @@ from typing import Final
 import anyio
 
 from connectors.modbus.connection import Reader
+from connectors.modbus.known import Known
 from connectors.modbus.plan import Limits
 from connectors.modbus.point import Point, Span
-from connectors.modbus.report import ILLEGAL, Reading, Reporter
+from connectors.modbus.report import Reading, Reporter
 from connectors.modbus.scan import GARBLED, NOT_ASKED, OK, TIMED_OUT, Scan
+from connectors.modbus.search import ILLEGAL
 from edge_agent.api import Clock, Frame
 from edge_agent.errors import Words
 
@@ -61,8 +63,9 @@ async def _take(
     reader: Reader, unit: int, points: Sequence[Point], limits: Limits, timeout: float, clock: Clock
 ) -> dict[int, Sample]:
     numbered = [replace(point, number=at) for at, point in enumerate(points)]
-    reading = Reading(numbered, limits, {}, frozenset())
-    scan = reading.scan(unit, 1, timeout)
+    reading = Reading(numbered, limits, Known())
+    scan = reading.scan(unit)
+    scan.timeout = timeout
     outcome, trip = list(scan.outcome), list(scan.trip)
     for index in range(len(scan.blocks)):
         scan.begin([index])

@@ -128,7 +128,7 @@ class _Asker:
 
     async def _ask(self, number: int, span: Span) -> tuple[int, float]:
         """The outcome as in Scan, and how long it took. A connection that breaks over it counts as no answer."""
-        scan = Scan(number, (Block(span, 0),), payload_size(span), 1, self._manner.timeout)
+        scan = Scan(number, (Block(span, 0),), payload_size(span), self._manner.timeout)
         scan.begin()
         reader = await self._reader()
         try:

@@ -25,7 +25,7 @@ class Holding:
         self.data = data
 
     async def read(self, scan) -> None:
-        (index,) = scan.take(1)
+        index = scan.take()
         _, _, _, unit, function, first, count = struct.unpack(">HHBBBHH", b"\0" + scan.requests[index])[0:7]
         at = 2 * (first - START.wire)
         body = self.data[at : at + 2 * count]

@@ -22,7 +22,7 @@ class Unit:
         self.asked: list[bytes] = []
 
     async def read(self, scan: Question) -> None:
-        (index,) = scan.take(1)
+        index = scan.take()
         asked = scan.question(index)[1:]
         assert len(scan.requests[index]) - 4 == int.from_bytes(scan.requests[index][2:4], "big")
         self.asked.append(asked)
@@ -72,7 +72,7 @@ def test_units_that_know_neither_say_nothing(answer):
 def test_whatever_comes_is_whole_refused_or_garbled(data, question):
     scan = Question(5, question, 1.0)
     scan.begin()
-    scan.take(1)
+    scan.take()
     scan.answer(0, data, 0, len(data), 1, 0.0)
     whole = scan.outcome[0] != GARBLED
     assert whole == scan.fits(0, data, 0, len(data))

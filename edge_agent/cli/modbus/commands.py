@@ -13,7 +13,9 @@ modbus = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-Place = Annotated[str, typer.Argument(help="HOST or HOST:PORT. 주소")]
+Place = Annotated[str, typer.Argument(help="HOST, HOST:PORT, or a serial port (/dev/...). 주소나 직렬 포트")]
+Baud = Annotated[int, typer.Option(min=0, help="Baud rate of a serial port. 통신속도")]
+Parity = Annotated[str, typer.Option(help="N, E or O. 패리티")]
 Unit = Annotated[int, typer.Option("--unit", "-u", min=0, max=255, help="Unit number. 국번")]
 Timeout = Annotated[float, typer.Option(min=0.01, max=60, help="Seconds for one answer. 응답 대기(초)")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
@@ -61,6 +63,9 @@ def read(
     place: Place,
     address: Annotated[str, typer.Argument(help="40001, IR:1000, HR:0x3E8 ... 주소")],
     unit: Unit = 1,
+    baud: Baud = 9600,
+    parity: Parity = "N",
+    stop: Annotated[int, typer.Option(min=1, max=2, help="Stop bits. 정지비트")] = 1,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=125, help="Registers or bits. 개수")] = 4,
     guess: Annotated[bool, typer.Option("--guess", help="All that they can mean. 형식·워드 순서 찾기")] = False,
     shows: Annotated[str, typer.Option(help="What the display shows, such as 23.5. 표시기의 값")] = "",
@@ -73,11 +78,13 @@ def read(
     from edge_agent.cli.modbus.door import place_of
     from edge_agent.cli.modbus.reading import Order, address_of
     from edge_agent.cli.modbus.reading import read as read_once
+    from edge_agent.cli.modbus.serial_line import Settings, parity_of
     from edge_agent.cli.speech import Speech
 
     where, speech = address_of(address), Speech(language or language_of_locale())
     count = min(count, 65536 - where.wire)
-    order = Order(place_of(place), where, speech, unit, count, guess or bool(shows), shows, timeout, json, output)
+    line = Settings(baud, parity_of(parity), stop)
+    order = Order(place_of(place, line), where, speech, unit, count, guess or bool(shows), shows, timeout, json, output)
     ask = input if sys.stdin.isatty() and sys.stdout.isatty() else None
     sys.exit(read_once(order, sys.stdout, ask))
 
@@ -105,19 +112,29 @@ def plan(
 def scan(
     place: Place,
     units: Annotated[str, typer.Option(help="Units to ask: 1-32, or 1,3,10-12. 물어볼 국번")] = "1-32",
-    timeout: Timeout = 1.0,
+    timeout: Annotated[
+        float, typer.Option(min=0, max=60, help="Seconds for one answer; default 1, on serial lines 0.3. 응답 대기(초)")
+    ] = 0,
     pause: Annotated[float, typer.Option(min=0.0, max=60, help="Seconds of quiet after each. 사이 간격(초)")] = 0.05,
+    baud: Annotated[int, typer.Option(min=0, help="Serial: only this baud rate. 통신속도")] = 0,
+    parity: Annotated[str, typer.Option(help="Serial: only N, E or O. 패리티")] = "",
+    hear: Annotated[
+        float, typer.Option("--listen", min=0, help="Serial: seconds to listen for another master. 먼저 듣는 시간(초)")
+    ] = 2.0,
     output: Output = None,
     json: Json = False,
     language: LanguageOption = "",
 ) -> None:
     """Who answers, one question at a time, read-only; Ctrl-C keeps what was found. 응답하는 국번을 찾습니다."""
-    from edge_agent.cli.modbus.door import place_of
+    from edge_agent.cli.modbus.door import SerialPlace, place_of
     from edge_agent.cli.modbus.scanning import Order, units_of
     from edge_agent.cli.modbus.scanning import scan as ask
+    from edge_agent.cli.modbus.serial_line import candidates, parity_of
     from edge_agent.cli.modbus.survey import Manner
     from edge_agent.cli.speech import Speech
 
-    manner = Manner(timeout, pause=pause, spare=units == "1-32")
-    speech = Speech(language or language_of_locale())
-    sys.exit(ask(Order(place_of(place), units_of(units), manner, speech, json, output), sys.stdout))
+    where, speech = place_of(place), Speech(language or language_of_locale())
+    serial = isinstance(where, SerialPlace)
+    manner = Manner(timeout or (0.3 if serial else 1.0), not serial and units == "1-32", pause)
+    tried = candidates(baud, parity and parity_of(parity)) if serial else ()
+    sys.exit(ask(Order(where, units_of(units), manner, speech, json, output, tried, hear), sys.stdout))

@@ -16,7 +16,7 @@ from connectors.modbus.scan import OK
 from connectors.modbus.search import ILLEGAL
 from edge_agent.api import SystemClock
 from edge_agent.cli import EXIT_FAULT
-from edge_agent.cli.modbus.door import Place, opened
+from edge_agent.cli.modbus.door import AnyPlace, opened
 from edge_agent.cli.modbus.draft import device_lines, link_head, save
 from edge_agent.cli.modbus.guess import SCALES, Guess, guesses, matches, orders_of, plausible, points
 from edge_agent.cli.modbus.sample import Sample, outcome_words, take
@@ -37,7 +37,7 @@ _CONNECTING: Final = 5.0
 class Order:
     """What is wanted. `shown` is what the display shows, as it stands there."""
 
-    place: Place
+    place: AnyPlace
     address: Address
     speech: Speech
     unit: int = 1
@@ -267,5 +267,5 @@ def _confirmed(guess: Guess, order: Order, ask: Ask) -> bool:
 
 def _yaml(guess: Guess, order: Order) -> str:
     device = {"unit": order.unit, "tags": [guess.tag]}
-    lines = [*link_head(order.place.link_name, order.place.settings), "    devices:", *device_lines(device)]
+    lines = [*link_head(order.place.link_name, order.place.keys), "    devices:", *device_lines(device)]
     return "\n".join(lines) + "\n"

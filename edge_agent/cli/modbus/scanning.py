@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -16,28 +16,33 @@ from connectors.modbus.address import Address
 from connectors.modbus.scan import OK
 from edge_agent.api import SystemClock
 from edge_agent.cli import EXIT_FAULT
-from edge_agent.cli.modbus.door import Place, opened
+from edge_agent.cli.modbus.door import AnyPlace, SerialPlace, opened
 from edge_agent.cli.modbus.draft import device_lines, link_head, save
 from edge_agent.cli.modbus.sample import outcome_words
 from edge_agent.cli.modbus.screen import screen, table_of
-from edge_agent.cli.modbus.survey import Manner, Survey, Unit, survey
+from edge_agent.cli.modbus.serial_line import Settings, Traffic, listen, sweep, traffic
+from edge_agent.cli.modbus.survey import Manner, Opener, Survey, Unit, survey
 from edge_agent.cli.speech import Speech
 from edge_agent.errors import EdgeAgentError, Unsupported, Words
 
 _CONNECTING: Final = 5.0
-Tell = Callable[[int], None]
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is wanted."""
 
-    place: Place
+    place: AnyPlace
     units: Sequence[int]
     manner: Manner
     speech: Speech
     as_json: bool = False
     output: Path | None = None
+    tried: Sequence[Settings] = ()
+    """Of a serial line: the settings to try, in their order."""
+    listen: float = 0.0
+    """Seconds to listen for another master before the first question."""
 
 
 def units_of(text: str) -> list[int]:
@@ -64,16 +69,20 @@ def _no_units(text: str) -> Unsupported:
 
 def scan(order: Order, out: TextIO) -> int:
     """Asks and prints, also what was found before Ctrl-C; exit code 1 where nobody answers. Raises EdgeAgentError."""
+    if isinstance(order.place, SerialPlace) and (other := _other_master(order)) is not None:
+        return _give_way(other, order, out)
     done, error, stopped = Survey(), None, False
+    found: list[AnyPlace] = []
     with _progress(order) as tell:
         try:
-            anyio.run(_survey, order, done, tell)
+            anyio.run(_survey, order, done, tell, found)
         except KeyboardInterrupt:
             stopped = True
         except EdgeAgentError as reason:
             if len(done.asked) <= 1:
                 raise
             error = reason
+    order = replace(order, place=found[0]) if found else order
     if order.as_json:
         out.write(json.dumps(facts(done, order), ensure_ascii=False) + "\n")
     else:
@@ -81,9 +90,67 @@ def scan(order: Order, out: TextIO) -> int:
     return 0 if done.found else EXIT_FAULT
 
 
-async def _survey(order: Order, done: Survey, tell: Tell) -> None:
-    clock = SystemClock()
-    await survey(lambda: opened(order.place, _CONNECTING, clock), order.units, order.manner, done, tell)
+async def _survey(order: Order, done: Survey, tell: Tell, found: list[AnyPlace]) -> None:
+    """Adds to `found` the place with the settings at which somebody answered."""
+    clock, place = SystemClock(), order.place
+
+    def opener(place: AnyPlace) -> Opener:
+        return lambda: opened(place, _CONNECTING, clock)
+
+    if isinstance(place, SerialPlace):
+        path = place.path
+        settings = await sweep(
+            order.tried, lambda at: opener(SerialPlace(path, at)), order.units, order.manner, done, tell
+        )
+        found += [SerialPlace(path, settings)] if settings else []
+        return
+    await survey(opener(place), order.units, order.manner, done, tell)
+
+
+def _other_master(order: Order) -> Traffic | None:
+    """Listens before a word is said."""
+    path, say = order.place.name.partition(" ")[0], order.speech.say
+    if order.listen <= 0:
+        return None
+    if sys.stderr.isatty() and not order.as_json:
+        sys.stderr.write(say("먼저 회선을 듣습니다 …\n", "listening to the line first …\n"))
+    return traffic(order.tried, order.listen, lambda settings, seconds: listen(path, settings, seconds))
+
+
+def _give_way(other: Traffic, order: Order, out: TextIO) -> int:
+    """Two masters on one line spoil each other's answers: says who is there, and asks nothing."""
+    if order.as_json:
+        heard = sorted({(one.unit, one.function) for one in other.frames})
+        line = str(other.settings) if other.settings else None
+        out.write(json.dumps({"place": order.place.name, "traffic": other.bytes, "line": line, "heard": heard}) + "\n")
+    else:
+        out.write("\n".join(traffic_lines(other, order.speech)) + "\n")
+    return EXIT_FAULT
+
+
+def traffic_lines(other: Traffic, speech: Speech) -> Iterator[str]:
+    """Who talks, and what to do."""
+    say = speech.say
+    yield say(
+        f"이 회선에서는 이미 누가 통신하고 있습니다({other.bytes}바이트). 아무것도 보내지 않았습니다",
+        f"Somebody talks on this line already ({other.bytes} bytes). Nothing was sent",
+    )
+    if other.settings is not None:
+        units = ", ".join(map(str, sorted({one.unit for one in other.frames})))
+        codes = ", ".join(f"{code:02d}" for code in sorted({one.function for one in other.frames}))
+        yield say(
+            f"  통신 설정 {other.settings}, 국번 {units}, 기능 코드 {codes}",
+            f"  the line is {other.settings}, units {units}, function codes {codes}",
+        )
+        yield say(
+            "마스터(PLC, 표시기)를 멈춘 뒤 다시 하거나, 그 마스터에서 값을 받으십시오",
+            "stop that master (a PLC, a panel) and try again, or get the values from it",
+        )
+    else:
+        yield say(
+            "통신 설정을 알 수 없는 신호입니다. 다른 마스터나 잡음(종단저항, 접지)입니다. 그래도 물으려면 --listen 0",
+            "It makes no sense at any setting: another master or noise (termination, ground); --listen 0 asks anyway",
+        )
 
 
 @contextmanager
@@ -97,7 +164,7 @@ def _progress(order: Order) -> Iterator[Tell]:
     with Progress(
         words, BarColumn(), TextColumn("{task.completed}/{task.total}"), console=console, transient=True
     ) as bar:
-        task = bar.add_task("scan", total=len(order.units), unit="")
+        task = bar.add_task("scan", total=len(order.units) * max(1, len(order.tried)), unit="")
         yield lambda unit: bar.update(task, advance=1, unit=unit)
 
 
@@ -181,7 +248,7 @@ def _yaml(done: Survey, order: Order) -> str:
         device = device_lines({"unit": unit.number, "tags": [tag or _any_tag(unit.number)]})
         text = [f"      # {unit.identity.text}"] if unit.identity.text else []
         lines += [*text, *(device if tag else (f"      #{line[6:]}" for line in device))]
-    return "\n".join(["", *link_head(order.place.link_name, order.place.settings), "    devices:", *lines]) + "\n"
+    return "\n".join(["", *link_head(order.place.link_name, order.place.keys), "    devices:", *lines]) + "\n"
 
 
 def _first_tag(unit: Unit) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ class Manner:
 
 
 async def survey(
-    opener: Opener, units: Sequence[int], manner: Manner, done: Survey, tell: Callable[[int], None]
+    opener: Opener, units: Sequence[int], manner: Manner, done: Survey, tell: Callable[[str], None]
 ) -> None:
     """Asks the units in their order and fills `done`, which holds what was found also where this is cancelled.
 
@@ -70,17 +70,34 @@ async def survey(
         if manner.spare and not done.found:
             await _each(asker, SPARE, done, tell)
         for unit in done.found:
-            tell(unit.number)
+            tell(str(unit.number))
             await asker.describe(unit)
     finally:
         await asker.close()
 
 
-async def _each(asker: "_Asker", units: Iterable[int], done: Survey, tell: Callable[[int], None]) -> None:
+async def first_of(
+    opener: Opener, units: Sequence[int], manner: Manner, done: Survey, tell: Callable[[str], None]
+) -> int | None:
+    """The first of the units that answers, None where none does. `done.asked` and `tell` as in survey."""
+    asker = _Asker(opener, manner)
+    try:
+        for number in units:
+            tell(str(number))
+            if number not in done.asked:
+                done.asked.append(number)
+            if await asker.knock(number, _SHORT):
+                return number
+    finally:
+        await asker.close()
+    return None
+
+
+async def _each(asker: "_Asker", units: Iterable[int], done: Survey, tell: Callable[[str], None]) -> None:
     units = [unit for unit in units if unit not in done.asked]
     spans = _SHORT if len(units) > _FEW else _BOTH
     for number in units:
-        tell(number)
+        tell(str(number))
         done.asked.append(number)
         unit = await asker.knock(number, spans)
         if unit is None:

@@ -40,9 +40,8 @@ class SerialConnection:
 
     async def read(self, scan: Scan) -> None:
         """As in Reader."""
-        while taken := scan.take(1):
-            for index in taken:
-                await self._exchange(scan, index)
+        while (index := scan.take()) is not None:
+            await self._exchange(scan, index)
 
     async def _exchange(self, scan: Scan, index: int) -> None:
         asked = scan.question(index)

@@ -21,7 +21,7 @@ from edge_agent.cli.modbus.sheet import Row, Sheet, read_sheets
 from edge_agent.cli.modbus.signal_name import free_name, is_signal, signal_name
 from edge_agent.config.loader import load
 from edge_agent.config.scalar import scalar
-from edge_agent.errors import ConfigError
+from edge_agent.errors import ConfigError, Unsupported
 from edge_agent.registry import Sections
 
 CASE = Path(__file__).parents[2] / "cases" / "modbus_import"
@@ -70,7 +70,7 @@ def test_a_table_and_its_report_are_as_they_stand_in_the_case(tmp_path, monkeypa
         if os.environ.get("EDGE_AGENT_NEW_CASES"):
             path.write_text(found, "utf-8")
         assert found == path.read_text("utf-8"), path.name
-    assert done.stdout == ""
+    assert done.stdout == f"→ {tmp_path / 'tags.csv'}\n"
 
 
 @pytest.mark.parametrize("form", ["bom", "cp949", "utf-16", "tabs", "xlsx"])
@@ -312,6 +312,6 @@ def test_a_workbook_s_first_sheet_with_headings_is_taken(tmp_path):
 
 
 def test_a_place_that_can_not_be_written_is_said(tmp_path):
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(Unsupported) as refused:
         import_table(CASE / "controller.csv", Order(output=tmp_path / "no" / "t.csv"), None, None)
-    assert "--output" in refused.value.faults[0].cure.en
+    assert "--output" in refused.value.hint.en

@@ -143,15 +143,17 @@ class Plan:
         `refused` items (sorted) were not stored; of their tags the hub does not know the status or text.
         """
         frame = self.batch.frame
-        stored = np.ones(len(self.rows), np.bool_)
-        stored[refused[refused < len(stored)]] = False
-        tag, time = self.columns.tag[stored], self.columns.time[stored]
-        overwrote = self.rows[stored][told.stored[tag] == time]
+        rows, tag, time = self.rows, self.columns.tag, self.columns.time
+        if len(refused):
+            stored = np.ones(len(rows), np.bool_)
+            stored[refused[refused < len(rows)]] = False
+            rows, tag, time = rows[stored], tag[stored], time[stored]
+        overwrote = rows[told.stored[tag] == time]
         told.stored[tag] = time
         known = _known(frame, told.tags)
         told.status[frame.tag[known]] = frame.status[known]
         told.texts.update(self.texts)
-        for extra in (self.extras[i - len(stored)] for i in refused.tolist() if i >= len(stored)):
+        for extra in (self.extras[i - len(self.rows)] for i in refused.tolist() if i >= len(self.rows)):
             if extra.text is not None:
                 told.texts.pop(extra.tag, None)
             elif extra.row >= 0:

@@ -49,7 +49,7 @@ class Subscription:
         self._url = url
         self._maker = FrameMaker(plan.numbers)
         self._sequence = Sequence()
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)  # uncontended, as a rule: no round of the event loop for it
         self._acknowledge: list[ua.SubscriptionAcknowledgement] = []
         self._publishers = PUBLISHERS
         self._stale = anyio.Event()

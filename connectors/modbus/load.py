@@ -39,7 +39,7 @@ class Serial:
 @dataclass(frozen=True, slots=True)
 class Demand:
     """What is wanted of one device: `wanted` every `interval` s, and `pause` s of quiet that it needs before each
-    request."""
+    request. No request may cover one of `refused` (as in make_plan)."""
 
     name: str
     unit: int
@@ -47,6 +47,7 @@ class Demand:
     wanted: tuple[Span, ...]
     limits: Limits = field(default_factory=Limits)
     pause: float = 0.0
+    refused: frozenset[Span] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def line_load(demands: Sequence[Demand], line: Serial | Price) -> LineLoad:
 
 def _device(demand: Demand, price: Price) -> DeviceLoad:
     dear = replace(price, request=price.request + demand.pause)
-    plan = make_plan(demand.wanted, demand.limits, worth=dear.worth)
+    plan = make_plan(demand.wanted, demand.limits, demand.refused, dear.worth)
     return DeviceLoad(demand, plan, sum(dear.of(block.size) for block in plan.blocks))
 
 

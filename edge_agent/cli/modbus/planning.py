@@ -1,21 +1,28 @@
 """`edge-agent modbus plan`: the requests that a configuration makes, the load of each line, and what would cure it."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from connectors.modbus.config import ModbusDevice, ModbusLink
+from connectors.modbus.known import Known
+from connectors.modbus.learned import Learned
 from connectors.modbus.load import NETWORK, Demand, DeviceLoad, LineLoad, Serial, line_load
 from connectors.modbus.plan import Block, Limits
 from connectors.modbus.point import Point
 from connectors.modbus.price import Price
+from connectors.modbus.unit import Unit
+from edge_agent.api import Memory, SystemClock
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.door import name_of, serial_of
+from edge_agent.cli.modbus.sample import outcome_words
 from edge_agent.cli.speech import Speech
-from edge_agent.config.loader import load
+from edge_agent.config.loader import Loaded, load
 from edge_agent.errors import Unsupported, Words
+from edge_agent.memory import Memories
 from edge_agent.registry import Sections
 
 _SHOWN: Final = 6
@@ -33,6 +40,8 @@ class LinkPlan:
     load: LineLoad
     points: Sequence[Sequence[Point]]
     """Of each device, numbered as in the link's `tag_list`."""
+    learned: Learned
+    """What an agent that ran with this configuration found out."""
 
     @property
     def tags(self) -> list[str]:
@@ -42,7 +51,9 @@ class LinkPlan:
 
 def plan(config: Path, behind: Serial | None, speech: Speech, as_json: bool, out: TextIO) -> int:
     """Prints the plan of every Modbus link; exit code 1 where a line can not do it. Raises EdgeAgentError."""
-    plans = [link_plan(link, behind) for link in modbus_links(config)]
+    loaded = loaded_of(config)
+    state = loaded.config.runtime.state
+    plans = [link_plan(link, behind, memory_of(state, link)) for link in modbus_links(loaded, config)]
     if as_json:
         out.write(json.dumps({"links": [facts(one) for one in plans]}, ensure_ascii=False) + "\n")
     else:
@@ -50,9 +61,14 @@ def plan(config: Path, behind: Serial | None, speech: Speech, as_json: bool, out
     return 0 if all(one.load.met for one in plans) else EXIT_FAULT
 
 
-def modbus_links(config: Path) -> list[ModbusLink]:
-    """The Modbus links of a configuration. Raises ConfigError, and Unsupported where there is none."""
-    links = [link for link in load(config, Sections()).config.links if isinstance(link, ModbusLink)]
+def loaded_of(config: Path) -> Loaded:
+    """The configuration. Raises ConfigError."""
+    return load(config, Sections())
+
+
+def modbus_links(loaded: Loaded, config: Path) -> list[ModbusLink]:
+    """The Modbus links of a configuration; raises Unsupported where there is none."""
+    links = [link for link in loaded.config.links if isinstance(link, ModbusLink)]
     if links:
         return links
     raise Unsupported(
@@ -63,13 +79,23 @@ def modbus_links(config: Path) -> list[ModbusLink]:
     )
 
 
-def link_plan(link: ModbusLink, behind: Serial | None = None) -> LinkPlan:
+def memory_of(state: Path, link: ModbusLink) -> Memory | None:
+    """What an agent on this state folder has learned of the link, where we may read it."""
+    folder = state / "learned"
+    return Memories(folder).of(link.name) if os.access(folder / f"{link.name}.json", os.R_OK) else None
+
+
+def link_plan(link: ModbusLink, behind: Serial | None = None, memory: Memory | None = None) -> LinkPlan:
     """The plan of a link. `behind` is the serial line behind a gateway on Ethernet."""
     line = serial_of(link) or behind
     points = link.points(range(len(link.tag_list())))
-    demands = [_demand(device, of) for device, of in zip(link.devices, points, strict=True)]
-    price: Serial | Price = NETWORK if line is None else line
-    return LinkPlan(link, line, line_load(demands, price), points)
+    learned = Learned(link, name_of(link), points, SystemClock(), memory)
+    price: Serial | Price = (learned.trips.price or NETWORK) if line is None else line
+    demands = [
+        _demand(device, of, known, learned.units[device.unit])
+        for device, of, known in zip(link.devices, points, learned.known, strict=True)
+    ]
+    return LinkPlan(link, line, line_load(demands, price), points, learned)
 
 
 def limits_of(device: ModbusDevice) -> Limits:
@@ -77,9 +103,11 @@ def limits_of(device: ModbusDevice) -> Limits:
     return Limits(device.max_registers, device.max_bits, device.max_gap)
 
 
-def _demand(device: ModbusDevice, points: Sequence[Point]) -> Demand:
+def _demand(device: ModbusDevice, points: Sequence[Point], known: Known, unit: Unit) -> Demand:
     spans = tuple(sorted({point.span for point in points}))
-    return Demand(device.machine, device.unit, device.interval, spans, limits_of(device))
+    refused = frozenset(known.refused) | known.seams
+    limits = known.limits(limits_of(device))
+    return Demand(device.machine, device.unit, device.interval, spans, limits, unit.pace.pause, refused)
 
 
 def facts(one: LinkPlan) -> dict[str, Any]:
@@ -102,6 +130,9 @@ def _device_facts(one: LinkPlan, at: int) -> dict[str, Any]:
     return {
         "unit": device.demand.unit,
         "interval": device.demand.interval,
+        "pause": round(device.demand.pause, 6),
+        "max_registers": device.demand.limits.registers,
+        "refused": [[*span, code] for span, code in sorted(one.learned.known[at].refused.items())],
         "seconds": round(device.seconds, 6),
         "load": round(device.share, 6),
         "requests": [
@@ -155,6 +186,9 @@ def _assumption(one: LinkPlan, speech: Speech) -> str:
         return say(
             f"RTU {baud} bps, 한 글자 {bits}비트로 계산", f"reckoned for RTU at {baud} baud, {bits} bits a character"
         )
+    if (price := one.learned.trips.price) is not None:
+        cost = f"{1e3 * price.request:.2g} ms"
+        return say(f"이 링크에서 잰 값: 요청당 {cost}", f"as measured on this link: {cost} a request")
     cost = f"{1e3 * NETWORK.request:g} ms"
     text = say(f"이더넷 기준 요청당 {cost}로 계산", f"reckoned at {cost} a request on Ethernet")
     if not one.link.shared:
@@ -171,6 +205,8 @@ def _device_lines(one: LinkPlan, at: int, device: DeviceLoad, speech: Speech) ->
         f"  국번 {demand.unit}, {demand.interval:g}초마다: {1e3 * device.seconds:.1f} ms, {_percent(device.share)}",
         f"  unit {demand.unit}, every {demand.interval:g} s: {1e3 * device.seconds:.1f} ms, {_percent(device.share)}",
     )
+    if found := _found(one, at, speech):
+        yield "    " + say("에이전트가 알아낸 것: ", "learned by the agent: ") + found
     for block in device.plan.blocks:
         span, unused = block.span, device.unused(block)
         count = span.end - span.start
@@ -178,6 +214,22 @@ def _device_lines(one: LinkPlan, at: int, device: DeviceLoad, speech: Speech) ->
         names = _tags(one, at, block)
         shown = ", ".join(names[:_SHOWN]) + (f" … (+{len(names) - _SHOWN})" if len(names) > _SHOWN else "")
         yield f"    FC{span.function:02d} {span.start}-{span.end - 1} ({count}{gap}): {shown}"
+
+
+def _found(one: LinkPlan, at: int, speech: Speech) -> str:
+    """What the agent knows of the device beyond its configuration."""
+    say, known, device = speech.say, one.learned.known[at], one.link.devices[at]
+    said = []
+    if known.registers is not None and known.registers < device.max_registers:
+        said.append(
+            say(f"한 요청에 레지스터 {known.registers}개까지", f"at most {known.registers} registers a request")
+        )
+    if (pause := one.load.devices[at].demand.pause) > 0:
+        said.append(say(f"요청 사이 {1e3 * pause:.0f} ms", f"{1e3 * pause:.0f} ms between requests"))
+    for span, code in sorted(known.refused.items()):
+        where = f"FC{span.function:02d} {span.start}-{span.end - 1}"
+        said.append(f"{where}: {outcome_words(code).in_language(speech.language)}")
+    return ", ".join(said)
 
 
 def _percent(share: float) -> str:

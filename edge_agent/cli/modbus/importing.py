@@ -7,7 +7,8 @@ from typing import Final, TextIO
 
 from connectors.modbus.point import BOOL, WORDS
 from edge_agent.cli import EXIT_FAULT
-from edge_agent.cli.modbus.cell import AREAS, Reading, plain
+from edge_agent.cli.modbus.address_cell import AREAS
+from edge_agent.cli.modbus.cell import Reading, plain
 from edge_agent.cli.modbus.draft import device_lines, save, tag_table
 from edge_agent.cli.modbus.heading import FIELDS, Heading, find_heading
 from edge_agent.cli.modbus.register_table import Import, gathered, import_sheet

@@ -10,23 +10,12 @@ from pydantic import ValidationError
 from connectors.modbus.address import WHOLE, Address
 from connectors.modbus.config import ModbusTag
 from connectors.modbus.point import BOOL
-from edge_agent.cli.modbus.cell import (
-    CellFault,
-    Reading,
-    address_of,
-    area_of,
-    bit_of,
-    decimals_of,
-    number_of,
-    order_of,
-    plain,
-    scale_of,
-    type_of,
-    unit_of,
-)
+from edge_agent.cli.modbus.address_cell import address_of, area_of, bit_of
+from edge_agent.cli.modbus.cell import CellFault, Reading, decimals_of, number_of, order_of, plain, scale_of, unit_of
 from edge_agent.cli.modbus.heading import Heading
 from edge_agent.cli.modbus.sheet import Row, Sheet
 from edge_agent.cli.modbus.signal_name import free_name, is_signal, signal_name
+from edge_agent.cli.modbus.type_cell import type_of
 from edge_agent.config.table import ROLES
 from edge_agent.errors import Fault, Words
 

@@ -12,13 +12,15 @@ from typer.testing import CliRunner
 
 from connectors.modbus.address import Address, parse_address
 from edge_agent.cli.app import app
-from edge_agent.cli.modbus.cell import CellFault, Reading, address_of, area_of, order_of, scale_of, type_of, unit_of
+from edge_agent.cli.modbus.address_cell import address_of, area_of
+from edge_agent.cli.modbus.cell import CellFault, Reading, order_of, scale_of, unit_of
 from edge_agent.cli.modbus.draft import flow, tag_table
 from edge_agent.cli.modbus.heading import find_heading
 from edge_agent.cli.modbus.importing import Order, import_table
 from edge_agent.cli.modbus.register_table import import_sheet
 from edge_agent.cli.modbus.sheet import Row, Sheet, read_sheets
 from edge_agent.cli.modbus.signal_name import free_name, is_signal, signal_name
+from edge_agent.cli.modbus.type_cell import type_of
 from edge_agent.config.loader import load
 from edge_agent.config.scalar import scalar
 from edge_agent.errors import ConfigError, Unsupported

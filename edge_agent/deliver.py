@@ -179,12 +179,12 @@ class Delivery:
                 return False
             self._say_what_was_not_taken(*delivered)
         except EdgeAgentError as error:
-            await self._failed(lane, error)
+            await self._failed(lane, error, began)
         except TimeoutError:
-            await self._failed(lane, _too_long(self.health.name))
+            await self._failed(lane, _too_long(self.health.name), began)
         except Exception as error:  # noqa: BLE001 - this is the sink's supervisor: its fault must not stop the others
             _log.exception("sink_failed", sink=self.health.name)
-            await self._failed(lane, _unexpected(self.health.name, error))
+            await self._failed(lane, _unexpected(self.health.name, error), began)
         else:
             await self._succeeded(lane, delivered[0], began)
             await self._pause(began + self.section.spacing - self._clock.monotonic())
@@ -281,7 +281,8 @@ class Delivery:
         rate = rows / max(took, now - began)
         lane.rate = rate if not lane.rate else 0.8 * lane.rate + 0.2 * rate
 
-    async def _failed(self, lane: Lane, error: EdgeAgentError) -> None:
+    async def _failed(self, lane: Lane, error: EdgeAgentError, began: float) -> None:
+        """Waits before the next try. What the failed one took counts: a hub behind a black hole is soon asked again."""
         if lane.error is None or lane.error.code != error.code:
             _log.warning("sink_down", sink=self.health.name, error=str(error), backfill=lane.backfill)
         lane.error = error
@@ -294,6 +295,7 @@ class Delivery:
             return
         else:
             wait = lane.backoff.next()
+            wait = max(wait - (self._clock.monotonic() - began), wait / 8)
         if lane.backfill:
             lane.due = self._clock.monotonic() + wait
         if isinstance(error, Refused):

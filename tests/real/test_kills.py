@@ -27,8 +27,6 @@ from tests.real import courier
 from tests.servers.databases import InfluxDB
 from tests.servers.process import clean_environment, poll
 
-LONGEST_S = 0.12
-
 
 class Lives:
     """What was said by all of them, and the order for the next."""
@@ -105,13 +103,13 @@ def lives_of(folder: Path, hub: InfluxDB) -> Iterator[Lives]:
         process.communicate()
 
 
-def killed(lives: Lives, chance: random.Random, *, flushing: bool) -> None:
-    """One life, up to its violent end. `flushing`: not before it has delivered something."""
+def killed(lives: Lives, seconds: float, *, flushing: bool) -> None:
+    """One life, up to its violent end. `flushing`: not before it has delivered something, and then so much longer."""
     pid = lives.order("work")
     try:
         if flushing:
             poll("the first flush", lambda: "flushed" in lives.hear(), 60)
-        time.sleep(chance.uniform(0, LONGEST_S))  # how long it lives is the test's input
+        time.sleep(seconds)  # how long it lives is the test's input
     finally:
         os.kill(pid, signal.SIGKILL)
     assert lives.end() == -signal.SIGKILL
@@ -139,7 +137,8 @@ def judge_ledger(ledger: Ledger, rows: int) -> None:
     assert facts == (rows, rows, 0, 0, {}), "each row once, however often it was sent"
 
 
-def kill_often(folder: Path, hub: InfluxDB, kills: int, record: Callable[[str, object], None]) -> None:
+def kill_often(folder: Path, hub: InfluxDB, kills: int, longest: float, record: Callable[[str, object], None]) -> None:
+    """So many kills; each life takes up to `longest` seconds."""
     chance = random.Random(11)  # a fixed seed: the same lives each time, as far as the machine lets them be
     away = range(2 * kills // 5, 3 * kills // 5)
     with lives_of(folder, hub) as lives:
@@ -148,7 +147,7 @@ def kill_often(folder: Path, hub: InfluxDB, kills: int, record: Callable[[str, o
                 hub.stop()
             if number == away.stop:
                 hub.start()
-            killed(lives, chance, flushing=number not in away and number % 5 == 0)
+            killed(lives, chance.uniform(0, longest), flushing=number not in away and number % 5 == 0)
         lives.order("finish")
         assert lives.end() == 0, (folder / "errors").read_text()[-2000:]
         lives.hear()
@@ -177,7 +176,7 @@ def kill_often(folder: Path, hub: InfluxDB, kills: int, record: Callable[[str, o
 def test_a_hundred_kills_lose_nothing_and_double_nothing(
     tmp_path: Path, influxdb: InfluxDB, record_property: Callable[[str, object], None]
 ) -> None:
-    kill_often(tmp_path / "courier", influxdb, 100, record_property)
+    kill_often(tmp_path / "courier", influxdb, 100, 0.12, record_property)
 
 
 @pytest.mark.long
@@ -185,4 +184,4 @@ def test_a_hundred_kills_lose_nothing_and_double_nothing(
 def test_a_thousand_kills_lose_nothing_and_double_nothing(
     tmp_path: Path, influxdb: InfluxDB, record_property: Callable[[str, object], None]
 ) -> None:
-    kill_often(tmp_path / "courier", influxdb, 1000, record_property)
+    kill_often(tmp_path / "courier", influxdb, 1000, 0.5, record_property)

@@ -8,12 +8,13 @@ four thousand, 150 s and 512 KiB, and goes on until all has arrived; the long on
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import anyio
 import numpy as np
@@ -28,6 +29,7 @@ from edge_agent.journal import Journal
 from edge_agent.model import Machine
 from edge_agent.sinks.influxdb.client import InfluxDbSink
 from edge_agent.store import News
+from tests.real.relay import Relay
 from tests.servers.databases import InfluxDB
 from tests.unit.sinks.influxdb.rows import section_of
 
@@ -86,6 +88,8 @@ class Plant:
     folder: Path
     hub: InfluxDB
     cap: int
+    url: str = ""
+    """Where the hub is; its own address where nothing else is said."""
     clock: Clock = field(default_factory=Clock)
     seconds: int = 0
     """Frames so far."""
@@ -97,7 +101,7 @@ class Plant:
     def __post_init__(self) -> None:
         token = self.folder / "token"
         token.write_text(self.hub.token)
-        section = section_of(self.hub.url, token, org=self.hub.org, bucket=self.hub.bucket)
+        section = section_of(self.url or self.hub.url, token, org=self.hub.org, bucket=self.hub.bucket)
         limits = {"max_bytes": f"{self.cap}B", "min_free": "0B"}
         self.path = self.folder / "journal"
         self.journal = Journal.open(self.path, TAGS, JournalSection.model_validate(limits), self.clock)
@@ -274,3 +278,47 @@ async def test_a_week_away_in_two_gibibytes(
     assert figures["live data after, s"] <= 5.0
     assert figures["backlog a second"] >= 20 * figures["live a second"]
     assert figures["live data behind at the end, s"] <= 5.0
+
+
+class Hole(Relay):
+    """A relay whose address is a black hole until it is opened: the kernel drops whoever asks for a connection."""
+
+    def __init__(self, target: int) -> None:
+        super().__init__(target)
+        self._listener.listen(0)
+        self._held = [socket.socket() for _ in range(4)]
+
+    def __enter__(self) -> Self:
+        for one in self._held:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", self.port))
+        return self
+
+    def open(self) -> None:
+        """From now on the hub is there."""
+        for one in self._held:
+            one.close()
+        super().__enter__()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seconds", [2.0, 3.5, 7.5, 11.0, 20.0])
+async def test_live_data_is_back_soon_after_a_black_hole(tmp_path: Path, influxdb: InfluxDB, seconds: float) -> None:
+    """As behind a router that is off: nobody refuses, so each try takes its whole deadline."""
+    with Hole(influxdb.port) as hole:
+        plant = Plant(tmp_path, influxdb, 64 << 20, f"http://127.0.0.1:{hole.port}")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(plant.go_on)
+            tasks.start_soon(plant.delivery.run)
+            await anyio.sleep(seconds)  # how long the hub is away is the test's input
+            assert not plant.delivery.health.writes
+            hole.open()
+            since, begun = plant.clock.wall(), time.monotonic()
+            await until("live data", lambda: plant.has_live(since), 60)
+            after = time.monotonic() - begun
+            tasks.cancel_scope.cancel()
+        await finish(plant)
+        plant.journal.close()
+    print(f"away for {seconds:g} s, live data after {after:.1f} s")
+    assert after <= 6.0, "a value a second, and 5 s"

@@ -11,7 +11,7 @@ from edge_agent.model import Frame, Kind, is_good
 from edge_agent.model.frame import Float64, Int64
 
 MAX_CELLS: Final = 1 << 18
-"""A cell is a tag in a minute and takes 64 bytes. So many are held, or those of a few minutes where tags are many."""
+"""A cell is a tag in a minute and takes 72 bytes. So many are held, or those of a few minutes where tags are many."""
 _LEAST_MINUTES: Final = 4
 _FEW: Final = 4
 """Rows of more minutes than this at once (history, a backlog) are not worth a block each."""
@@ -29,6 +29,8 @@ class _Block:
         self.count = np.zeros(cells, np.int64)
         self.good = np.zeros(cells, np.int64)
         self.numbers = np.zeros(cells, np.int64)
+        self.scans = np.zeros(cells, np.int64)
+        """Rows that count as all three, and are not in them."""
         self.total = np.zeros(cells)
         self.low = np.full(cells, np.inf)
         self.high = np.full(cells, -np.inf)
@@ -39,9 +41,7 @@ class _Block:
         """`cell`: where each of the rows goes."""
         once = _once(cell)
         if rows.all_numbers and once is not None:
-            self.count[once] += 1
-            self.good[once] += 1
-            self.numbers[once] += 1
+            self.scans[once] += 1
             self._add_once(once, rows.values, rows.ms)
             return
         cells = len(self.count)
@@ -58,8 +58,11 @@ class _Block:
         self.low[cell] = np.minimum(self.low[cell], values)
         self.high[cell] = np.maximum(self.high[cell], values)
         newer = ms >= self.last_ms[cell]
-        self.last[cell] = values if newer.all() else np.where(newer, values, self.last[cell])
-        self.last_ms[cell] = np.maximum(self.last_ms[cell], ms)
+        if newer.all():
+            self.last[cell], self.last_ms[cell] = values, ms
+        else:
+            self.last[cell] = np.where(newer, values, self.last[cell])
+            self.last_ms[cell] = np.maximum(self.last_ms[cell], ms)
 
     def _add_often(self, cell: Index, values: Float64, ms: Int64) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -74,15 +77,16 @@ class _Block:
 
     def rollups(self, tag: npt.NDArray[Any], minute: npt.NDArray[Any]) -> Rollups:
         """Rows of the cells that have any; `tag` and `minute` say what each cell is."""
-        cell = np.flatnonzero(self.count)
-        numbers, low, high = self.numbers[cell], self.low[cell], self.high[cell]
+        cell = np.flatnonzero(self.count + self.scans)
+        scans, low, high = self.scans[cell], self.low[cell], self.high[cell]
+        numbers = self.numbers[cell] + scans
         none = numbers == 0
         low[none] = high[none] = np.nan
         return Rollups(
             tag[cell].astype(np.int32),
             minute[cell].astype(np.int64),
-            self.count[cell],
-            self.good[cell],
+            self.count[cell] + scans,
+            self.good[cell] + scans,
             numbers,
             low,
             high,
@@ -122,18 +126,23 @@ class _Rows:
         )
 
 
-def _rows_of(frame: Frame) -> _Rows:
+def _rows_of(frame: Frame, since: Int64) -> _Rows:
+    """`since`: ns from the beginning of each row's minute."""
     values = frame.floats() + 0.0  # -0.0 is 0.0, or the least of both would depend on their order
     number = np.isfinite(values)
-    all_good = not frame.status.any()
-    good = np.ones(len(values), np.bool_) if all_good else is_good(frame.status)
-    if number.all():
-        number = good
-    else:
-        text = frame.kind == Kind.TEXT
-        good, number = good & (number | text), good & number
-    ms = np.asarray(frame.time) % MINUTE_NS // _NS_PER_MS
-    return _Rows(frame.tag.astype(np.intp), ms, values, good, number, bool(number.all()))
+    status, good = np.asarray(frame.status), number
+    all_numbers = bool(number.all())
+    if not all_numbers:
+        good = number | (frame.kind == Kind.TEXT)
+    if not _is_zero(status):
+        good, number = good & is_good(status), number & is_good(status)
+        all_numbers = all_numbers and bool(number.all())
+    return _Rows(frame.tag.astype(np.intp), since // _NS_PER_MS, values, good, number, all_numbers)
+
+
+def _is_zero(column: npt.NDArray[Any]) -> bool:
+    """All rows; a broadcast column is known without looking."""
+    return not column[:1].any() if column.strides == (0,) else not column.any()
 
 
 class Minutes:
@@ -161,13 +170,15 @@ class Minutes:
             self._add(frame.rows(slice(start, start + _AT_ONCE)) if len(frame) > _AT_ONCE else frame)
 
     def _add(self, frame: Frame) -> None:
-        first = int(frame.time.min()) // MINUTE_NS
-        if int(frame.time.max()) // MINUTE_NS == first:
-            rows = _rows_of(frame)
+        time = np.asarray(frame.time)
+        least = int(time.min())
+        first = least // MINUTE_NS
+        if int(time.max()) // MINUTE_NS == first:
+            rows = _rows_of(frame, time - least + least % MINUTE_NS)
             self._block(first).add(rows.tag, rows)
             return
-        minute = np.asarray(frame.time) // MINUTE_NS
-        rows = _rows_of(frame)
+        minute = time // MINUTE_NS
+        rows = _rows_of(frame, time % MINUTE_NS)
         order = np.argsort(minute, kind="stable")
         parts = np.split(order, np.flatnonzero(np.diff(minute[order])) + 1)
         if len(parts) > _FEW:

@@ -131,6 +131,11 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
+def wants_room(error: OSError) -> bool:
+    """It may succeed once something else has gone."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def is_closed(error: OSError) -> bool:
     """May be read but not written."""
     return error.errno in _CLOSED

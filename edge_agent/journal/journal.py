@@ -181,6 +181,13 @@ class Journal:
         if self._error is not None:
             raise self._error
 
+    def give_way(self) -> bool:
+        """Drops the oldest segment, if every cursor has passed it, for what should be kept longer and finds the disk
+        full; says whether it did. Raises OSError.
+        """
+        with self._writing:
+            return self._lock_fd is not None and self._writer.drop_passed()
+
     def lose(self, reason: str, count: int, machine: str = "") -> None:
         """Counts values that came to the door and were not accepted. Never raises: what can't be said on disk now is
         said before the next chunk. `machine`: path of the machine whose values they were, "" where nobody can say.

@@ -1,7 +1,8 @@
 """Long: the store of rollups and events, beside the raw log and outlasting it: journal/long/, a journal of its own.
 
 It has the same segments, chunks, repair and bound as the raw log, with ROLLUP chunks (edge_agent/journal/rollup.py)
-instead of rows. Retention of raw segments never touches it; over `long_bytes` its own oldest segment goes, and says so.
+instead of rows. Retention of raw segments never touches it, and on a full disk they make room for it; over `long_bytes`
+its own oldest segment goes, and says so.
 """
 
 import contextlib
@@ -75,6 +76,16 @@ class Long(Journal):
         """Nothing is touched yet."""
         kept = {"max_bytes": section.long_bytes, "max_age": math.inf, "min_free": 0}
         super().__init__(path, tags, section.model_copy(update=kept), clock)
+
+    @classmethod
+    def beside(cls, raw: Journal, tags: TagTable, section: JournalSection, clock: Clock) -> Self:
+        """That of this raw log, which gives way to it on a full disk: raw rows that every sink has answered for go
+        first. While there are none, what is to be rolled up waits in the raw log.
+        """
+        long = cls(long_path(raw.path), tags, section, clock)
+        long._writer.give_way = raw.give_way
+        long._establish()
+        return long
 
     def position(self) -> Position:
         """Of the newest ROLLUP chunk. Raises OSError."""

@@ -24,7 +24,7 @@ from edge_agent.errors import JournalError
 from edge_agent.journal import disk
 from edge_agent.journal.chunk import Chunk
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.long import Long, Position, bring_back, long_path
+from edge_agent.journal.long import Long, Position, bring_back
 from edge_agent.journal.minutes import Minutes
 from edge_agent.journal.reader import Reader
 from edge_agent.journal.rollup import rollup_entry
@@ -51,7 +51,6 @@ class Roller:
         """Raw rows of this run that retention or damage took before they were rolled up."""
         self.long: Long | None = None
         self._journal, self._tags, self._section, self._clock = journal, tags, section, clock
-        self._path = long_path(journal.path)
         self._reader = Reader(journal)
         self._notices: list[Event] = []
         self._again = 0.0
@@ -105,7 +104,7 @@ class Roller:
         """Finds where the last chunk left off, and goes on from there."""
         if self._journal.report.moved_aside:
             bring_back(self._journal.report.moved_aside, self._journal.path)
-        long = Long.open(self._path, self._table, self._section, self._clock)
+        long = Long.beside(self._journal, self._table, self._section, self._clock)
         if long.error is not None:
             long.close()
             raise long.error

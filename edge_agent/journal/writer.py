@@ -55,6 +55,8 @@ class Writer:
         """Told before a segment goes, with the one that follows it, and the reason."""
         self.passed: Callable[[], int] = lambda: self.view.sequence
         """Says the sequence number that every cursor has reached."""
+        self.give_way: Callable[[], bool] = self.drop_passed
+        """On a full disk: frees some of it, and says whether it could."""
         self._store, self._tags, self._clock = store, tags, clock
         self._bounds, self._size = bounds, bounds.segment_bytes
         self._table = pack_table(tags)
@@ -159,12 +161,12 @@ class Writer:
 
     def write(self, entries: Sequence[Entry], frame: Frame = _NOTHING) -> None:
         """All of `frame` and `entries` are accepted when it returns; none is where it raises."""
-        try:
-            self._write(entries, frame)
-        except OSError as error:
-            if not disk.is_full(error) or not self._drop_passed():
-                raise
-            self._write(entries, frame)
+        while True:
+            try:
+                return self._write(entries, frame)
+            except OSError as error:
+                if not disk.wants_room(error) or not self.give_way():
+                    raise
 
     def _write(self, entries: Sequence[Entry], frame: Frame) -> None:
         self._take_up()
@@ -341,8 +343,8 @@ class Writer:
     def _sizes(self) -> list[int]:
         return [segment.size for segment in self.view.segments]
 
-    def _drop_passed(self) -> bool:
-        """On a full disk: the oldest segment goes if every cursor has passed it. False where none can."""
+    def drop_passed(self) -> bool:
+        """On a full disk the oldest segment goes if every cursor has passed it. False where none can."""
         segments = self.view.segments
         if len(segments) < _LEAST_KEPT or segments[1].header.sequence > self.passed():
             return False

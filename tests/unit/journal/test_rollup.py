@@ -1,5 +1,6 @@
 """One-minute rollups: equal to a slow twin, whatever the rows, however they are cut, killed and replayed."""
 
+import errno
 import math
 import os
 
@@ -22,6 +23,7 @@ from tests.unit.journal.material import (
     SECOND,
     TABLE,
     ManualClock,
+    drain,
     event,
     frame,
     open_journal,
@@ -297,3 +299,58 @@ def test_a_fault_of_the_long_store_is_told_and_mends(tmp_path):
     assert life.roller.error is None
     life.stop()
     assert same(read(path), [frame(0, 300)])
+
+
+def small_disk(folder, size, monkeypatch):
+    """No write makes the files in this folder more than `size` bytes together."""
+    write = disk.write
+
+    def limited(fd, data, at):
+        used = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+        if used - os.fstat(fd).st_size + max(os.fstat(fd).st_size, at + len(data)) > size:
+            raise OSError(errno.ENOSPC, "no space")
+        write(fd, data, at)
+
+    monkeypatch.setattr(disk, "write", limited)
+    monkeypatch.setattr(disk, "reserve", lambda fd, size: False)
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+def test_on_a_full_disk_raw_rows_that_were_delivered_go_and_rollups_and_events_stay(tmp_path, monkeypatch, delivered):
+    """Raw rows that are still owed do not go for them; what is to be rolled up waits in the raw log meanwhile."""
+    path, clock = tmp_path / "journal", ManualClock()
+    journal = open_journal(path, clock=clock, segment="16KiB", total="64MiB")
+    cursor, roller = journal.cursor("hub"), Roller(journal, TABLE, section(), clock)
+    numbers, chance = np.arange(2000), np.random.default_rng(1)
+    parts = [
+        Frame.of_floats(numbers % 8, NOON + (2000 * turn + numbers) * SECOND, chance.normal(size=2000))
+        for turn in range(12)
+    ]
+    for turn, part in enumerate(parts):
+        journal.append(part, [event(f"e{turn}")])
+    journal.sync()
+    kept = [each.name for each in segment_files(path)]
+    if delivered:
+        drain(cursor)
+    small_disk(path, sum(each.stat().st_size for each in path.rglob("*") if each.is_file()) + 2000, monkeypatch)
+    while roller.turn():
+        pass
+    clock.tick(EVERY_S)
+    roller.turn()
+    left = [each.name for each in segment_files(path)]
+    if delivered:
+        assert roller.error is None
+        assert roller.long.view.rows > 0
+        assert left == kept[len(kept) - len(left) :] != kept
+        assert sum(journal.view.taken(0, journal.view.rows).values()) == journal.view.oldest > 0
+    else:
+        assert "no space" in str(roller.error)
+        assert left == kept
+        monkeypatch.undo()
+        clock.tick(60.0)
+        roller.turn()
+    roller.close()
+    journal.close()
+    assert same(read(path), parts)
+    assert len(list(RollupReader(path).events(0, 1 << 62))) == 12
+    assert roller.missed == 0

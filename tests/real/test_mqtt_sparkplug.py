@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,7 @@ from edge_agent.api import Batch, EdgeAgentError, Flag, Frame, NotConnected, Sta
 from edge_agent.model import Machine
 from edge_agent.sinks.mqtt.client import MqttSink
 from tests.servers.broker import Mosquitto
+from tests.servers.process import poll
 from tests.unit.sinks.influxdb.rows import MS, T0, batch_of, event_of, scan, tag_table
 from tests.unit.sinks.mqtt.host import Host
 from tests.unit.sinks.mqtt.rows import section_of
@@ -23,8 +25,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
 BAD, UNCERTAIN = int(Status.BAD_TIMEOUT), int(Status.UNCERTAIN_LAST_USABLE_VALUE)
 
 
-def sink_to(broker: Mosquitto, **more: object) -> MqttSink:
-    spark = {"group": "siheung", "node": "gateway1"}
+def sink_to(broker: Mosquitto, primary_host: str | None = None, **more: object) -> MqttSink:
+    spark = {"group": "siheung", "node": "gateway1", "primary_host": primary_host}
     return MqttSink(section_of(broker.url, format="sparkplug", sparkplug=spark, timeout="3s", **more), SystemClock())
 
 
@@ -185,3 +187,53 @@ async def test_when_the_broker_is_away_it_is_an_error_in_words(tmp_path: Path, m
         sink.write(scan(10))
     assert caught.value.code == "EA-201"
     sink.close()
+
+
+def write_when_there(sink: MqttSink, batch: Batch) -> None:
+    """As the delivery does: what raised is written again, until the primary host is there."""
+
+    def written() -> bool:
+        try:
+            return sink.write(batch).refused == []
+        except NotConnected:
+            return False
+
+    poll("the primary host", written, 20)
+
+
+async def test_births_and_data_wait_for_the_primary_host_and_end_when_it_goes(mosquitto: Mosquitto, host: Host) -> None:
+    sink = sink_to(mosquitto, "scada")
+    host.say("other", online=True, timestamp=10)
+    for _ in range(2):
+        with pytest.raises(NotConnected, match="primary host scada is not online"):
+            sink.write(scan(10))
+    assert sink._broker.alive, "the connection stays, to hear of it"
+    host.say("scada", online=True, timestamp=10)
+    await anyio.to_thread.run_sync(host.until, "the births", lambda: host.kinds == ["NBIRTH", "DBIRTH", "DBIRTH"])
+    write_when_there(sink, scan(10))
+    host.until("data", lambda: len(host.values("press1", "force_1")) == 2)
+    host.say("scada", online=False, timestamp=9)  # a death that came late: it says nothing of the host that is there
+    sink.write(scan(10))
+    host.until("more data", lambda: len(host.values("press1", "force_1")) == 4)
+    assert host.nodes["gateway1"].online
+    host.say("scada", online=False, timestamp=11)
+    await anyio.to_thread.run_sync(host.until, "the death", lambda: host.nodes["gateway1"].deaths == [0])
+    with pytest.raises(NotConnected, match="primary host scada is not online"):
+        sink.write(scan(10))
+    host.say("scada", online=True, timestamp=12)
+    write_when_there(sink, scan(10))
+    host.until("data of the second session", lambda: len(host.values("press1", "force_1")) == 6)
+    sink.close()
+    host.until("the last death", lambda: len(host.nodes["gateway1"].deaths) == 2)
+    assert host.nodes["gateway1"].deaths == host.nodes["gateway1"].bd_seqs
+
+
+async def test_a_node_that_was_never_born_says_no_death(mosquitto: Mosquitto, host: Host) -> None:
+    sink = sink_to(mosquitto, "scada")
+    with pytest.raises(NotConnected, match="primary host"):
+        sink.write(scan(10))
+    sink.close()
+    with closing(sink_to(mosquitto)) as another:
+        another.write(scan(10))
+        host.until("data", lambda: len(host.values("press1", "force_1")) == 2)
+        assert host.kinds[0] == "NBIRTH"

@@ -208,9 +208,11 @@ class Broker:
             raise _timed_out(operation, self.name, patience)
         self._work(left)
 
-    def attend(self) -> None:
-        """Between writes: signs of life, and what comes from outside. Raises when the connection is gone."""
-        self._work(0.0)
+    def attend(self, timeout: float = 0.0) -> None:
+        """Between writes: signs of life, and what comes from outside, waited for so many seconds. Raises when the
+        connection is gone.
+        """
+        self._work(timeout)
 
     def _work(self, timeout: float) -> None:
         client = self._client

@@ -5,11 +5,12 @@ raised is repeated whole, over a new connection: at least once, and a consumer k
 """
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from edge_agent.api import Answer, Batch, Clock, EdgeAgentError, Refusal, TimedOut, Words
+from edge_agent.api import Answer, Batch, Clock, EdgeAgentError, NotConnected, Refusal, TimedOut, Words
 from edge_agent.sinks.mqtt.broker import Broker, Denial
 from edge_agent.sinks.mqtt.config import MqttSection
 from edge_agent.sinks.mqtt.encode import JsonFormat
@@ -22,6 +23,8 @@ _GRACE: Final = 5.0
 _FUTILE: Final = 50
 """So many rows refused and none taken: then it is not the rows that are wrong."""
 _FAREWELL_S: Final = 1.0
+_PATIENCE_S: Final = 2.0
+"""For the word of a host that is waited for: the broker keeps it and gives it at once."""
 
 
 def make_format(section: MqttSection, clock: Clock) -> Format:
@@ -51,6 +54,7 @@ class MqttSink:
         """
         if not self._broker.alive:
             self._connect(batch)
+        self._await_host()
         return self._deliver(batch)
 
     @contextmanager
@@ -77,10 +81,21 @@ class MqttSink:
             self._broker.connect(self._format.will(), self._format.commands)
             for _ in self._format.learn(batch):
                 pass  # the births hold it
-            self._say(self._format.births())
+            if not self._format.awaited:
+                self._say(self._format.births())
         if self._keeper is None:
             self._keeper = threading.Thread(target=self._keep, name=f"mqtt-{self._section.name}", daemon=True)
             self._keeper.start()
+
+    def _await_host(self) -> None:
+        """Raises NotConnected while somebody is missing who must be there; the connection stays, to hear of it."""
+        with self._alone():
+            end = time.monotonic() + min(_PATIENCE_S, self._section.timeout)
+            while self._broker.alive and self._format.awaited and time.monotonic() < end:
+                self._attend(0.1)
+            awaited = self._format.awaited
+        if awaited:
+            raise _away(self._broker.name, awaited)
 
     def _say(self, messages: Iterable[Message], timeout: float | None = None) -> None:
         """Messages that are not rows: a broker that takes none of them is an error."""
@@ -133,12 +148,20 @@ class MqttSink:
                     self._idle_fault = error
                     self._broker.drop()
 
-    def _attend(self) -> None:
-        self._broker.attend()
+    def _attend(self, timeout: float = 0.0) -> None:
+        self._broker.attend(timeout)
         heard = self._broker.heard
         while heard:
             self._format.heard(*heard.popleft())
+        if self._format.awaited and self._format.has_spoken:
+            self._leave()
+            raise _away(self._broker.name, self._format.awaited)
         self._birth_again()
+
+    def _leave(self) -> None:
+        if self._format.has_spoken:
+            self._say(self._format.farewell(), _FAREWELL_S)
+        self._broker.leave()
 
     def _birth_again(self) -> None:
         if self._format.wants_birth:
@@ -152,12 +175,23 @@ class MqttSink:
             return
         try:
             if self._broker.alive:
-                self._say(self._format.farewell(), _FAREWELL_S)
-                self._broker.leave()
+                self._leave()
         except EdgeAgentError:
             self._broker.drop()  # the will says it
         finally:
             self._lock.release()
+
+
+def _away(name: str, host: str) -> NotConnected:
+    return NotConnected(
+        "publish",
+        name,
+        Words(f"주 호스트 {host}이(가) 온라인이 아닙니다", f"the primary host {host} is not online"),
+        Words(
+            "호스트 애플리케이션의 상태와 primary_host의 이름을 확인하십시오. 데이터는 모두 보관됩니다",
+            "look at the host application, and at its id in primary_host; all data is kept",
+        ),
+    )
 
 
 def _busy(name: str) -> TimedOut:

@@ -48,6 +48,8 @@ class SparkplugSection(Section):
 
     group: Level
     node: Level
+    primary_host: Level | None = None
+    """Id of the one host application that must be online for births and data to be sent; until then all waits here."""
 
 
 class MqttSection(SinkSection):

@@ -37,6 +37,8 @@ class JsonFormat:
 
     commands: Sequence[str] = ()
     wants_birth = False
+    awaited = ""
+    has_spoken = True
 
     def __init__(self, section: MqttSection, clock: Clock) -> None:
         self._section, self._clock = section, clock

@@ -28,6 +28,16 @@ class Format(Protocol):
     commands: Sequence[str]
     """Topics to listen to; what comes is given to `heard`."""
 
+    @property
+    def awaited(self) -> str:
+        """Who must be there before anything is said, and is not; "" where nobody is missing."""
+        ...
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether `births` was said on this connection."""
+        ...
+
     def will(self) -> Message:
         """What the broker says of us when we are gone without a word; asked for before each connection."""
         ...
@@ -62,5 +72,5 @@ class Format(Protocol):
         ...
 
     def farewell(self) -> Iterator[Message]:
-        """What is said before an orderly end."""
+        """What is said before an orderly end of a connection on which something was said."""
         ...

@@ -28,6 +28,7 @@ from edge_agent.sinks.mqtt.sparkplug.codec import (
     encode_metric,
     encode_parts,
 )
+from edge_agent.sinks.mqtt.sparkplug.primary import PrimaryHost
 from edge_agent.sinks.mqtt.sparkplug.rows import QUALITY, encode_rows
 
 REBIRTH: Final = "Node Control/Rebirth"
@@ -42,7 +43,9 @@ class SparkplugFormat:
     def __init__(self, section: SparkplugSection, clock: Clock) -> None:
         self._section, self._clock = section, clock
         self._command_topic = self._topic("NCMD")
-        self.commands: Sequence[str] = (self._command_topic,)
+        self._primary = PrimaryHost(section.primary_host or "")
+        self.commands: Sequence[str] = (self._command_topic, *self._primary.topics)
+        self.has_spoken = False
         self._catalogue = Catalogue()
         self._said = np.empty(0, np.int64)
         """The `Quality` that the host knows, by metric."""
@@ -67,6 +70,8 @@ class SparkplugFormat:
     def will(self) -> Message:
         """The death that belongs to the connection about to be made: the next bdSeq."""
         self._bd_seq = (self._bd_seq + 1) % 256
+        self.has_spoken = self._rebirth = False
+        self._primary.forget()
         return self._death()
 
     def farewell(self) -> Iterator[Message]:
@@ -80,6 +85,7 @@ class SparkplugFormat:
     def births(self) -> Iterator[Message]:
         """The node's birth, then one for each device."""
         self._rebirth, self._born, self._seq = False, self._clock.monotonic(), 0
+        self.has_spoken = True
         now = self._now()
         metrics = (
             Metric(_BDSEQ, None, now, DataType.INT64, False, self._bd_seq),
@@ -106,8 +112,15 @@ class SparkplugFormat:
             self._said[metric] = QUALITY[self._catalogue.quality(metric) >> 30]
 
     @property
+    def awaited(self) -> str:
+        """The primary host, while it is not online."""
+        return "" if self._primary.online else self._primary.name
+
+    @property
     def wants_birth(self) -> bool:
-        """Whether a host asked for the births; answered at most once a second."""
+        """Whether a host asked for the births; answered at most once a second. The primary host asks by being there."""
+        if not self._primary.online or not self.has_spoken:
+            return self._primary.online
         return self._rebirth and self._clock.monotonic() - self._born >= _LEAST_BETWEEN_BIRTHS_S
 
     def missed(self, batch: Batch, rows: Sequence[int]) -> None:
@@ -118,7 +131,9 @@ class SparkplugFormat:
             self._catalogue.last.pop(int(numbers[tag]), None)
 
     def heard(self, topic: str, payload: bytes) -> None:
-        """Honours the request for a rebirth; everything else, nonsense too, is passed over."""
+        """Honours the request for a rebirth, and the primary host's word; all else, nonsense too, is passed over."""
+        if topic in self._primary.topics:
+            self._primary.heard(payload)
         if topic != self._command_topic:
             return
         try:

@@ -7,6 +7,7 @@ aliases that were declared, types that hold.
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -91,6 +92,11 @@ class Host:
         payload = Payload(timestamp=1)
         payload.metrics.add(name="Node Control/Rebirth", timestamp=1, datatype=11, boolean_value=True)
         self.command(node, payload.SerializeToString())
+
+    def say(self, name: str, *, online: bool, timestamp: int) -> None:
+        """What a host application says of itself."""
+        facts = json.dumps({"online": online, "timestamp": timestamp})
+        self._client.publish(f"spBv1.0/STATE/{name}", facts, qos=1, retain=True).wait_for_publish(10)
 
     def command(self, node: str, payload: bytes) -> None:
         self._client.publish(f"spBv1.0/{self.group}/NCMD/{node}", payload, qos=1)

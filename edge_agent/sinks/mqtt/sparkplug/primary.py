@@ -1,4 +1,4 @@
-"""Primary: the host application that a node may be told to wait for (Sparkplug 3.0, 5.4 and 6.4.26).
+"""Primary: the host application that a node may be told to wait for (Sparkplug 3.0, 5.4).
 
 It says of itself whether it is there, retained, on `spBv1.0/STATE/<its id>`: `{"online": true, "timestamp": ms}`.
 """

@@ -31,6 +31,8 @@ RETRY_LIMIT: Final = 3600.0
 """Seconds after which more than the device's limit is asked for again."""
 REPLAN: Final = 60.0
 """Seconds after which the plan is looked at again with the cost of a request as it is known then."""
+_QUIET: Final = 0.05
+"""Seconds of quiet before and after the question to a unit that lost step: late answers come, slow units get ready."""
 _STEPS: Final = 125
 """Lengths tried to find one that no owed answer has."""
 
@@ -128,6 +130,7 @@ class Poller:
 
     async def _in_step(self, reader: Reader) -> bool:
         """Whether the unit answers a short question that no old answer fits: then what it owed will not come."""
+        await anyio.sleep(_QUIET)
         scan = self._scan_of(self._step())
         await reader.read(scan)
         code = scan.outcome[0]
@@ -138,9 +141,11 @@ class Poller:
         if code == TIMED_OUT or code in UNREACHED:
             self._unit.breaker.missed(self._clock.monotonic())
             return False
-        if code != GARBLED:
-            self._recover()
-        return code != GARBLED
+        if code == GARBLED:
+            return False
+        self._recover()
+        await anyio.sleep(_QUIET)
+        return True
 
     def _step(self) -> Span:
         """Another block's first addresses each time; as many as the first tag there has, or the first other number."""
@@ -167,7 +172,7 @@ class Poller:
         failed = [i for i, code in enumerate(scan.outcome) if code in (TIMED_OUT, GARBLED)]
         if not failed or not (scan.answered or scan.window > 1):
             return
-        first = scan.window == 1 and failed[0] == 0
+        first = scan.first in failed
         if await self._in_step(reader):
             if scan.window > 1:
                 scan.window = 1

@@ -78,10 +78,18 @@ class Scan:
         """Whether nothing is left to send or to wait for."""
         return self.flying == 0 and self._next >= len(self._which)
 
+    @property
+    def first(self) -> int:
+        """The block that is asked first."""
+        return self._which[0] if len(self._which) else 0
+
     def take(self, heads: Container[bytes] = ()) -> int | None:
-        """The block to ask for next; None where the window is full, all are asked, or its head is among `heads`."""
+        """The block to ask for next; None where the window is full, all are asked, or its head is among `heads`.
+
+        At the first doubt the window is one request.
+        """
         at = self._next
-        if self.flying >= self.window or at >= len(self._which):
+        if at >= len(self._which) or self.flying >= (1 if self.doubts else self.window):
             return None
         index = self._which[at]
         if self.heads[index] in heads:

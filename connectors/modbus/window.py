@@ -12,8 +12,8 @@ from typing import Final
 
 FIRST_WAIT: Final = 600.0
 LONGEST_WAIT: Final = 86_400.0
-_CALM: Final = 24
-"""Requests that must be answered without doubt before a trial."""
+_CALM: Final = 120
+"""Requests that must be answered without doubt before a trial; enough to know what one costs by itself."""
 _PROOF: Final = 24
 """Requests sent while others were in flight that must be answered without doubt before a number stands."""
 

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from connectors.modbus.scan import OK, Scan
+from connectors.modbus.scan import GARBLED, Scan
 from edge_agent.api import Clock, ProtocolError, Words
 
 _HEADER: Final = 6
@@ -27,7 +27,10 @@ _OWED: Final = 64
 
 
 class _Owed(NamedTuple):
-    """An answer that did not come in time. Until `until` (monotonic s) none of its length is asked of its unit."""
+    """An answer that did not come in time, or in whose place another came.
+
+    Until `until` (monotonic s) none of its length is asked of its unit.
+    """
 
     scan: Scan
     block: int
@@ -122,12 +125,15 @@ class Line:
             self.strays += 1
             return
         del self._flying[transaction]
-        self._heads.discard(scan.heads[index])
         if scan.pause:
             self._ready[scan.unit] = now + scan.pause
         scan.answer(index, data, at, stop, wall, now - sent)
-        if self._owed and scan.outcome[index] >= OK:
-            self._forgive(scan.unit, sent)
+        if scan.outcome[index] == GARBLED:
+            self._owe(transaction, _Owed(scan, index, sent, now + scan.timeout))
+        else:
+            self._heads.discard(scan.heads[index])
+            if self._owed:
+                self._forgive(scan.unit, sent)
         if not scan.flying:
             self._settle(scan)
 
@@ -159,6 +165,11 @@ class Line:
             if owed.scan.unit == unit and owed.sent < sent:
                 self._drop(transaction)
 
+    def _owe(self, transaction: int, owed: _Owed) -> None:
+        self._owed[transaction] = owed
+        if len(self._owed) > _OWED:
+            self._drop(next(iter(self._owed)))
+
     def _drop(self, transaction: int) -> None:
         self._release(self._owed.pop(transaction).head)
 
@@ -176,9 +187,7 @@ class Line:
         for transaction, (scan, index, sent) in list(self._flying.items()):
             if sent + scan.timeout <= now:
                 del self._flying[transaction]
-                self._owed[transaction] = _Owed(scan, index, sent, now + scan.timeout)
-                if len(self._owed) > _OWED:
-                    self._drop(next(iter(self._owed)))
+                self._owe(transaction, _Owed(scan, index, sent, now + scan.timeout))
                 scan.time_out(index)
                 self._settle(scan)
         return self._pump(now)

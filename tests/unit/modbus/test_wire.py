@@ -340,9 +340,13 @@ def test_answers_whose_numbers_were_mixed_up_are_not_used() -> None:
     for question, number in zip(questions, reversed(numbers), strict=True):
         question.transaction = number
         bench.feed(question.reply())
-    assert bench.scan.outcome == [GARBLED] * 4
+    assert bench.scan.outcome == [NOT_ASKED, NOT_ASKED, GARBLED, GARBLED]  # the others still wait for their own
     assert not any(bench.image())
     assert bench.scan.doubts >= 4
+    bench.clock.now += 1.1
+    assert asked(bench.line.expire()) == []
+    assert bench.scan.outcome == [TIMED_OUT, TIMED_OUT, GARBLED, GARBLED]
+    assert bench.done == 1
 
 
 def test_no_two_requests_of_one_length_are_in_flight_to_one_unit() -> None:

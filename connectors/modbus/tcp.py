@@ -52,6 +52,8 @@ class TcpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._send(self._line.feed(data))
+            if self._line.pausing:
+                self._arm()
         except ProtocolError as error:
             self._fail(error)
 

@@ -52,6 +52,8 @@ class Line:
         """`limit`: most requests in flight over all scans at the moment; `name` of the link, for errors."""
         self.strays = 0
         self.late = 0
+        self.pausing = False
+        """Whether a scan waits for the end of its unit's pause: `deadline` then is nearer than it was before."""
         self.name = name
         self._clock = clock
         self._limit = limit
@@ -199,11 +201,13 @@ class Line:
     def _pump(self, now: float) -> bytes:
         """Sends what windows and limit allow. Where the limit binds, whoever sent goes to the end of the queue."""
         out: list[bytes] = []
+        self.pausing = False
         limit = self._limit()
         for scan in list(self._active):
             if len(self._flying) >= limit:
                 break
             if scan.pause and (scan.flying or now < self._ready.get(scan.unit, now)):
+                self.pausing = True
                 continue
             sent = len(out)
             while len(self._flying) < limit and (index := scan.take(self._heads)) is not None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,10 +17,10 @@ from edge_agent.plant.demo_config import FURNACE, INSTRUMENTS, PRESS, Influx, ex
 
 MACHINE: Final = "press200"
 FAULT: Final = "eccentric"
-LEAD_S: Final = 20.0
-"""The fault comes at the latest this long before the end."""
-LEAST_S: Final = 45.0
-"""Nothing can be learned and found in less."""
+LEARN_S: Final = 90.0
+"""The fault comes as soon as detection has learned, at the latest after this long."""
+FIND_S: Final = 20.0
+"""By then it must be found."""
 GRACE_NS: Final = 1_000_000_000
 """An event may begin up to a second before the label: a stroke takes a while, and its value says when it ended."""
 
@@ -81,16 +82,19 @@ class Verdict:
 
 
 def check_demo(stage: Stage, seconds: float, language: str, console: Console, clock: Clock) -> bool:
-    """Runs the stage for about `seconds` (at least 45), breaks the press, judges; True only if all holds."""
+    """Runs the stage for `seconds`, longer if learning and finding take longer; breaks the press, judges; True only if
+    all holds.
+    """
     findings = Findings()
     with stage:
-        end = clock.monotonic() + max(seconds, LEAST_S)
-        _look(stage, findings, clock, end - LEAD_S, until_ready=True)
+        began = clock.monotonic()
+        _look(stage, findings, clock, began + LEARN_S, lambda: findings.ready)
         stage.factory.order(MACHINE, f"fault {FAULT} 1.0")
-        _look(stage, findings, clock, end, until_ready=False)
+        end = max(began + seconds, clock.monotonic() + FIND_S)
+        _look(stage, findings, clock, end, lambda: clock.monotonic() >= began + seconds and _is_found(stage, findings))
         findings.take(stage.status())
         code = stage.stop_agent()
-        label = next((line for line in stage.factory.labels() if line["fault"] == FAULT), None)
+        label = _label(stage)
     kept = read_journal(stage.config, clock)
     opcua = compare(kept, [line for server in (FURNACE, PRESS) for line in stage.factory.published(server)])
     modbus = compare_sampled(kept, stage.factory.published(INSTRUMENTS))
@@ -111,12 +115,22 @@ def check_demo(stage: Stage, seconds: float, language: str, console: Console, cl
     return good
 
 
-def _look(stage: Stage, findings: Findings, clock: Clock, deadline: float, *, until_ready: bool) -> None:
+def _look(stage: Stage, findings: Findings, clock: Clock, deadline: float, enough: Callable[[], bool]) -> None:
     def done() -> bool:
         findings.take(stage.status())
-        return stage.agent_ended is not None or (until_ready and findings.ready)
+        return stage.agent_ended is not None or enough()
 
     wait_until(clock, deadline, done, 0.5)
+
+
+def _label(stage: Stage) -> dict[str, Any] | None:
+    """What the plant wrote of the fault."""
+    return next((line for line in stage.factory.labels() if line["fault"] == FAULT), None)
+
+
+def _is_found(stage: Stage, findings: Findings) -> bool:
+    label = _label(stage)
+    return label is not None and bool(_hits(findings, label))
 
 
 def _final_ledger(stage: Stage) -> list[LedgerLine]:
@@ -142,12 +156,19 @@ def _found(findings: Findings, label: dict[str, Any] | None) -> list[Verdict]:
     if label is None:
         words = ("가상 공장이 고장을 기록하지 않았습니다", "the plant wrote no label")
         return [Verdict(("고장 검출", "fault detected"), False, words)]
-    start = int(label["t_start"])
-    affected = {f"{MACHINE}/{tag}" for tag in label["affected"]}
-    events = sorted(findings.events.values(), key=lambda event: int(event["start_ns"]))
-    early = [event for event in events if event["start_ns"] < start - GRACE_NS]
-    hits = [event for event in events if event["start_ns"] >= start - GRACE_NS and _place(event) in affected]
-    return [_detected(hits, start, findings), _silent(early, len(events) - len(early) - len(hits))]
+    start, hits = int(label["t_start"]), _hits(findings, label)
+    early = [event for event in _in_order(findings) if event["start_ns"] < start - GRACE_NS]
+    return [_detected(hits, start, findings), _silent(early, len(findings.events) - len(early) - len(hits))]
+
+
+def _in_order(findings: Findings) -> list[dict[str, Any]]:
+    return sorted(findings.events.values(), key=lambda event: int(event["start_ns"]))
+
+
+def _hits(findings: Findings, label: dict[str, Any]) -> list[dict[str, Any]]:
+    """Events since the fault, at a tag in which it can be seen."""
+    affected, start = {f"{MACHINE}/{tag}" for tag in label["affected"]}, int(label["t_start"]) - GRACE_NS
+    return [event for event in _in_order(findings) if event["start_ns"] >= start and _place(event) in affected]
 
 
 def _place(event: dict[str, Any]) -> str:

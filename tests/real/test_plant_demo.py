@@ -33,7 +33,7 @@ def demo(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProce
 @pytest.mark.timeout(200)
 def test_the_check_passes_and_leaves_nothing_behind(tmp_path: Path, influxdb: InfluxDB) -> None:
     where = ("--influx", influxdb.url, "--org", influxdb.org, "--bucket", influxdb.bucket)
-    done = demo(tmp_path, "--check", "--seconds", "45", "--language", "en", *where, INFLUX_TOKEN=influxdb.token)
+    done = demo(tmp_path, "--check", "--seconds", "10", "--language", "en", *where, INFLUX_TOKEN=influxdb.token)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All holds." in done.stdout
     assert "stored in InfluxDB" in done.stdout

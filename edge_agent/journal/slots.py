@@ -135,9 +135,10 @@ def read_state(path: Path) -> CursorState | None:
 
 def _states(fd: int) -> Iterator[tuple[CursorState, int, int]]:
     """All that are sound, each with the size and the number of its slot."""
+    data = disk.read(fd, min(os.fstat(fd).st_size, _SLOTS * SIZES[-1]), 0)
     for size in SIZES:
         for slot in range(_SLOTS):
-            state = _read_slot(fd, size, slot * size)
+            state = _read_slot(data, size, slot * size)
             if state is not None:
                 yield state, size, slot
 
@@ -151,14 +152,14 @@ def pack_slot(state: CursorState) -> bytes:
     return _MAGIC + crc(checked, 0).to_bytes(4, "little") + checked
 
 
-def _read_slot(fd: int, size: int, at: int) -> CursorState | None:
-    head = disk.read(fd, _HEAD.size, at)
+def _read_slot(data: bytes, size: int, at: int) -> CursorState | None:
+    head = data[at : at + _HEAD.size]
     if len(head) < _HEAD.size:
         return None
     magic, check, length, generation = _HEAD.unpack(head)
     if magic != _MAGIC or length > size - _HEAD.size:
         return None
-    body = disk.read(fd, length, at + _HEAD.size)
+    body = data[at + _HEAD.size :][:length]
     if len(body) != length or crc(head[_CHECKED:] + body, 0) != check:
         return None
     with contextlib.suppress(ValueError, TypeError, LookupError, struct.error, zlib.error):

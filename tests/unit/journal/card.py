@@ -26,6 +26,7 @@ import random
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,13 @@ class File:
     """Contents now, contents as they are durable, and the writes in between: (at, bytes), or a new length."""
 
     def __init__(self, durable=b""):
-        self.data, self.durable = bytearray(durable), durable
+        self.durable = durable
         self.writes: list[tuple[int, bytes] | int] = []
+
+    @cached_property
+    def data(self):
+        """Made when somebody looks: of most files of most cards nobody does."""
+        return bytearray(self.durable)
 
     def write(self, at, data):
         if at > len(self.data):
@@ -274,6 +280,17 @@ class Card:
                 if isinstance(target, File):
                     yield target
 
+    def settled(self):
+        """All that is durable, as one value: what a card that nobody has changed yet holds."""
+
+        def within(folder):
+            names = self.durable[folder].items()
+            return frozenset(
+                (name, entry.durable if isinstance(entry, File) else within(entry)) for name, entry in names
+            )
+
+        return within(self.root)
+
     def contents(self):
         """Path -> bytes, and None for a folder, as it is now."""
         out: dict[str, bytes | None] = {}
@@ -299,7 +316,12 @@ class _Durable(dict[Folder, dict[str, Any]]):
 
 
 def _parts(path):
-    return [part for part in os.fspath(path)[len(_ROOT) :].split("/") if part]
+    return _split(os.fspath(path))
+
+
+@lru_cache(4096)
+def _split(path):
+    return tuple(part for part in path[len(_ROOT) :].split("/") if part)
 
 
 def _stat(entry):

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from edge_agent.journal import chunk, disk, journal, quarantine, reader, recovery, segment, slots, writer
+from edge_agent.journal import chunk, disk, journal, opening, quarantine, reader, recovery, segment, slots, writer
+from tests.unit.journal import material
 from tests.unit.journal.card import mounted
 from tests.unit.journal.lives import SINKS, Search, any_steps
 
@@ -61,11 +62,17 @@ FULL = (
 """Everything once: two tables, segment changes, retention, losses, refused rows, a kill, a power cut, a stop."""
 
 
+OFTEN = (
+    *((recovery, "unpack_tags"), (recovery, "unpack_table"), (reader, "unpack_frame"), (slots, "_unpack")),
+    *((opening, "unpack_table"), (writer, "pack_table"), (material, "section")),
+)
+"""What makes the same of the same each time."""
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """What only costs time: the collector, which has nothing to find here, and unpacking the same bytes again."""
-    monkeypatch.setattr(slots, "_unpack", lru_cache(4096)(slots._unpack))
-    for room, name in ((recovery, "unpack_tags"), (recovery, "unpack_table"), (reader, "unpack_frame")):
+    for room, name in OFTEN:
         monkeypatch.setattr(room, name, lru_cache(4096)(getattr(room, name)))
     gc.collect()
     gc.disable()

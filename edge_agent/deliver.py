@@ -58,6 +58,8 @@ class Lane:
 
     backfill: bool
     error: EdgeAgentError | None = None
+    since: float = 0.0
+    """Nothing that was accepted after this time has come through; while there is an error."""
     backoff: Backoff = field(default_factory=lambda: Backoff(0.5, 4.0))
     due: float = 0.0
     """Not before this time is the next batch read."""
@@ -107,6 +109,7 @@ class Delivery:
         self.section = section
         self._make, self._news, self._clock, self._tell, self._site = make, news, clock, tell, site
         self._sink = self._try_to_make()
+        self._began = clock.monotonic()
         self._late_rows = _late_rows(section)
         self._most_age = max(MOST_AGE_S, 3 * section.spacing)
         self._files = tuple(_files(section))
@@ -147,9 +150,18 @@ class Delivery:
         self._news.ring()
 
     def lag(self) -> float:
-        """Seconds that the live lane is behind at most; 0 where nothing waits."""
+        """Seconds that live data is behind at most; 0 where nothing waits. What was left behind is not there either:
+        while the sink takes nothing, it is the time since it took the last.
+        """
+        live = self.health.live
+        if live.error is None and not self.cursor.behind:
+            return 0.0
+        return self._clock.monotonic() - (live.since if live.error is not None else self._fresh)
+
+    @property
+    def _fresh(self) -> float:
         fresh = self.health.watermark.fresh
-        return self._clock.monotonic() - fresh if self.cursor.behind and fresh is not None else 0.0
+        return self._began if fresh is None else fresh
 
     def _idle(self) -> float:
         due = self.health.late.due - self._clock.monotonic()
@@ -285,6 +297,8 @@ class Delivery:
         """Waits before the next try. What the failed one took counts: a hub behind a black hole is soon asked again."""
         if lane.error is None or lane.error.code != error.code:
             _log.warning("sink_down", sink=self.health.name, error=str(error), backfill=lane.backfill)
+        if lane.error is None:
+            lane.since = self._fresh
         lane.error = error
         if isinstance(error, Refused):
             await self._is_refused(error)

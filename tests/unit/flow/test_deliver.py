@@ -27,7 +27,7 @@ class Scripted:
     """Answers each batch as the next of its answers says: an answer, an error to raise, or "hang"."""
 
     def __init__(self, *answers: Answer | Exception | str) -> None:
-        self._answers = list(answers)
+        self.answers = list(answers)
         self.taken: list[list[float]] = []
         self.writing = False
         self._closing = threading.Event()
@@ -38,7 +38,7 @@ class Scripted:
 
     def write(self, batch: Batch) -> Answer:
         self.writing = True
-        answer = self._answers.pop(0) if self._answers else Answer()
+        answer = self.answers.pop(0) if self.answers else Answer()
         if answer == "hang":
             assert self._closing.wait(20)
             raise NOBODY
@@ -219,4 +219,25 @@ async def test_full_batches_are_no_backlog_while_what_waits_is_new(tmp_path: Pat
         assert delivery.lag() <= 1.0, second
     assert not delivery.cursor.state.ranges
     assert {len(taken) for taken in sink.taken} == {10}
+    journal.close()
+
+
+async def test_live_data_that_never_came_is_behind_however_often_it_was_left(tmp_path: Path) -> None:
+    """A dead sink must not look fresh because its live lane begins anew every few seconds."""
+    clock, sink = ManualClock(), Scripted(*[NOBODY] * 50)
+    journal = Journal.open(tmp_path, TABLE, section(), clock)
+    delivery = Delivery(SinkSection(name="hub", sink="scripted"), lambda: sink, journal.cursor("hub"), News(), clock)
+    append(journal, 1)
+    await delivery.step()
+    for minute in range(1, 4):
+        clock.tick(60)
+        append(journal, 2)
+        await delivery.step()
+        assert delivery.cursor.state.ranges, "left behind"
+        assert delivery.lag() == minute * 60
+    sink.answers.clear()
+    while delivery.health.error is not None:
+        append(journal, 3)
+        await delivery.step()
+    assert delivery.lag() == 0.0
     journal.close()

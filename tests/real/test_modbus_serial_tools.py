@@ -84,8 +84,14 @@ def test_another_master_is_heard_and_nothing_is_said(line):
     assert "the line is 19200 8E1, units 1, function codes 03" in "\n".join(traffic_lines(other, Speech("en")))
     assert "아무것도 보내지 않았습니다" in "\n".join(traffic_lines(Traffic(7), Speech("ko")))
     assert traffic(candidates(), 1.0, lambda at, seconds: b"") is None
-    line.say(request)
-    assert isinstance(listen(line.path, Settings(19200), 0.05), bytes)
+    odd = traffic(candidates(), 1.0, lambda at, seconds: None if at.parity == "N" else heard(at, seconds))
+    assert odd is not None, "a port that does not know the first setting is not a quiet line"
+    with line.talking(request + answer):
+        assert frames_in(listen(line.path, Settings(19200), 2.0))
+        said = run("scan", line.path, "--baud", 19200, "--listen", 2, "-l", "en", code=1)
+        told = json.loads(run("scan", line.path, "--baud", 19200, "--listen", 2, "--json", code=1))
+    assert "Nothing was sent" in said
+    assert (told["heard"], told["line"][:5]) == ([[1, 3]], "19200")
     assert line.asked == []
 
 

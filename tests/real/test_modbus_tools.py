@@ -164,6 +164,8 @@ links:
         tags:
           - {tag: current, address: 40011, type: float32, unit: A, range: [0, 5000]}
           - {tag: shifted, address: "HR:12", type: float32, unit: A, range: [0, 100]}
+          - {tag: wrong_order, address: "HR:10", type: float32, order: CDAB, range: [100, 10000]}
+          - {tag: off_by_one, address: "HR:65521", type: uint64, range: [-1, 1]}
           - {tag: missing, address: "HR:100", type: float32}
           - {tag: swapped, address: "HR:113", type: float32, order: CDAB, scale: 0.1}
           - {tag: bit, address: "IR:20.7", role: state}

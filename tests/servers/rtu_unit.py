@@ -9,7 +9,8 @@ import os
 import select
 import termios
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Self
 
 from pymodbus.framer.rtu import FramerRTU
@@ -49,9 +50,22 @@ class RtuLine:
         for fd in (self._master, self._slave, self._wake, self._stop):
             os.close(fd)
 
-    def say(self, data: bytes) -> None:
-        """Puts bytes on the line that nobody asked for."""
-        os.write(self._master, data)
+    @contextmanager
+    def talking(self, data: bytes) -> Iterator[None]:
+        """Meanwhile somebody else talks on the line, a frame every 10 ms."""
+        enough = threading.Event()
+
+        def talk() -> None:
+            while not enough.wait(0.01):
+                os.write(self._master, data)
+
+        other = threading.Thread(target=talk)
+        other.start()
+        try:
+            yield
+        finally:
+            enough.set()
+            other.join(10)
 
     def _serve(self) -> None:
         heard = b""

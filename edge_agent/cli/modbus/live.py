@@ -1,7 +1,7 @@
 """`edge-agent check --live`: every configured device asked once, read-only, and each tag shown as it came."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.modbus.address import WHOLE
-from connectors.modbus.config import ModbusLink, ModbusTag
+from connectors.modbus.config import ModbusDevice, ModbusLink, ModbusTag
+from connectors.modbus.connection import Reader
 from connectors.modbus.scan import OK
-from edge_agent.api import SystemClock
+from edge_agent.api import Clock, SystemClock
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.door import link_opened, name_of
 from edge_agent.cli.modbus.planning import limits_of
@@ -26,6 +27,11 @@ from edge_agent.errors import EdgeAgentError
 from edge_agent.model.status import status_name
 from edge_agent.registry import Sections
 
+_DOUBTFUL: Final = 5
+"""Tags of a device beside which it is looked for a better reading."""
+_LEAST: Final = 1e-3
+"""Part of a tag's range."""
+_LAST: Final = 65536
 _RAW: Final = 8
 """Bytes of a value that are shown."""
 
@@ -37,6 +43,8 @@ class Probe:
     unit: int
     tag: ModbusTag
     sample: Sample
+    better: tuple[Sample, ...] = ()
+    """Of a strange value: readings beside it that lie within the range."""
 
     @property
     def sound(self) -> bool:
@@ -46,8 +54,12 @@ class Probe:
     @property
     def strange(self) -> bool:
         """Whether the value is outside the tag's range: a wrong address or scale looks like that."""
-        value, ends = self.sample.value, self.tag.range
-        return ends is not None and isinstance(value, int | float) and not ends[0] <= value <= ends[1]
+        return self.tag.range is not None and self.sample.value is not None and not _inside(self.sample, self.tag)
+
+
+def _inside(sample: Sample, tag: ModbusTag) -> bool:
+    value, ends = sample.value, tag.range
+    return ends is not None and isinstance(value, int | float) and ends[0] <= value <= ends[1]
 
 
 def check_live(config: Path, speech: Speech, out: TextIO) -> int:
@@ -83,13 +95,36 @@ async def _probe(link: ModbusLink, probes: list[Probe]) -> EdgeAgentError | None
         async with link_opened(link, clock) as connection:
             for device, points in zip(link.devices, link.points(range(len(tags))), strict=True):
                 samples = await take(connection, device.unit, points, limits_of(device), device.timeout, clock)
-                probes += [
+                found = [
                     Probe(device.unit, tags[point.number], sample)
                     for point, sample in zip(points, samples, strict=True)
                 ]
+                beside = [probe for probe in found if probe.strange][:_DOUBTFUL]
+                known = {id(probe): await _better(connection, probe, device, clock) for probe in beside}
+                probes += [replace(probe, better=known.get(id(probe), ())) for probe in found]
     except EdgeAgentError as error:
         return error
     return None
+
+
+async def _better(reader: Reader, probe: Probe, device: ModbusDevice, clock: Clock) -> tuple[Sample, ...]:
+    """What is read one address lower, one higher, or with the words the other way round, and lies within the range."""
+    point, address = probe.sample.point, probe.tag.address
+    beside = [
+        replace(point, address=replace(address, wire=address.wire + by))
+        for by in (-1, 1)
+        if 0 <= address.wire + by <= _LAST - probe.tag.addresses
+    ]
+    if probe.tag.addresses > 1:
+        beside.append(replace(point, order="CDAB" if point.order == "ABCD" else "ABCD"))
+    samples = await take(reader, device.unit, beside, limits_of(device), device.timeout, clock)
+    return tuple(one for one in samples if _inside(one, probe.tag) and not _tiny(one, probe.tag))
+
+
+def _tiny(sample: Sample, tag: ModbusTag) -> bool:
+    """Whether a value is so near to nothing that it says nothing: words in a wrong order often read 1e-30."""
+    value, ends = sample.value, tag.range or (0.0, 0.0)
+    return isinstance(value, int | float) and abs(value) < _LEAST * (ends[1] - ends[0])
 
 
 def _table(probes: Sequence[Probe], speech: Speech) -> Table:
@@ -123,6 +158,14 @@ def _remarks(probes: Sequence[Probe], speech: Speech) -> Iterator[str]:
     say = speech.say
     good = sum(probe.sound for probe in probes)
     yield say(f"태그 {len(probes)}개 가운데 {good}개 양호", f"{good} of {len(probes)} tag(s) good")
+    for probe in probes:
+        for one in probe.better:
+            order = f" order: {one.point.order}" if one.point.order != probe.sample.point.order else ""
+            reads = f"{number(one.value)} {probe.tag.unit}".strip()
+            yield f"  {probe.tag.tag}: {one.point.address}{order} " + say(
+                f"에서 범위 안의 값이 읽힙니다: {reads}. 표시기와 비교하십시오",
+                f"reads {reads}, within range: compare with the display",
+            )
     if any(probe.strange for probe in probes):
         yield say(
             "범위 밖의 값은 주소가 하나 어긋났거나 배율·워드 순서가 다를 때 나옵니다: edge-agent modbus read … --guess",

@@ -170,13 +170,16 @@ def port_of(path: str, settings: Settings) -> Any:
         ) from error
 
 
-def listen(path: str, settings: Settings, seconds: float) -> bytes:
-    """What comes on the line without a question; returns as soon as it is enough to tell. Blocks."""
+def listen(path: str, settings: Settings, seconds: float) -> bytes | None:
+    """What comes on the line without a question; returns as soon as it is enough to tell. Blocks.
+
+    None where the port does not know these settings.
+    """
     heard = b""
     try:
         opened = port_of(path, settings)
     except Unsupported:  # an adapter need not know every baud rate and parity
-        return heard
+        return None
     with opened as port:
         port.reset_input_buffer()
         end = monotonic() + seconds
@@ -194,19 +197,20 @@ class Traffic:
     frames: Sequence[Heard] = ()
 
 
-Listener = Callable[[Settings, float], bytes]
+Listener = Callable[[Settings, float], bytes | None]
 _SENSE: Final = 2
 """So many frames with a right check sum are no chance."""
 
 
 def traffic(tried: Sequence[Settings], seconds: float, listener: Listener) -> Traffic | None:
     """Who talks on the line, None where all is quiet for `seconds`. Sends nothing."""
-    heard = listener(tried[0], seconds)
-    if not heard:
+    heard_at = (listener(settings, seconds) for settings in tried)
+    first = next((heard for heard in heard_at if heard is not None), None)
+    if not first:
         return None
-    count = len(heard)
+    count = len(first)
     for settings in tried:
-        heard = listener(settings, seconds)
+        heard = listener(settings, seconds) or b""
         count += len(heard)
         if len(frames := frames_in(heard)) >= _SENSE:
             return Traffic(count, settings, frames)

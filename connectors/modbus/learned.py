@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from connectors.modbus.config import ModbusLink
 from connectors.modbus.known import Known, within
-from connectors.modbus.point import Point
+from connectors.modbus.point import Point, spans_of
 from connectors.modbus.price import Trips
 from connectors.modbus.unit import Unit
 from connectors.modbus.window import Kept, Window
@@ -24,9 +24,7 @@ class Learned:
         """`name` says where the link leads; `points` of each device. Without `memory` it begins with nothing."""
         self._name, self._memory, self._clock = name, memory, clock
         self._identities = [
-            _digest(
-                name, device.unit, device.max_registers, device.max_bits, device.max_gap, sorted({p.span for p in own})
-            )
+            _digest(name, device.unit, device.max_registers, device.max_bits, device.max_gap, sorted(spans_of(own)))
             for device, own in zip(link.devices, points, strict=True)
         ]
         self.trips = self._recall("line", _digest(name), lambda kept: Trips(_sums(kept["sums"]))) or Trips()

@@ -1,5 +1,6 @@
 """A point: one tag at its place in a device, with all that is needed to turn its bytes into a value. Data only."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -19,14 +20,21 @@ WORDS: Final = {
     "uint8": 1,
     "int16": 1,
     "uint16": 1,
+    "float16": 1,
     "int32": 2,
     "uint32": 2,
     "float32": 2,
     "int64": 4,
     "uint64": 4,
     "float64": 4,
+    "bcd16": 1,
+    "bcd32": 2,
+    "bcd64": 4,
 }
-"""Numeric type -> registers. An 8-bit value is the low byte of its register."""
+"""Numeric type -> registers. An 8-bit value is the low byte of its register, the high one where `order` turns it.
+
+BCD is a decimal digit in each 4 bits: bcd16 has 4 of them, bcd64 has 16.
+"""
 
 BOOL: Final = "bool"
 TEXT: Final = "text"
@@ -51,12 +59,49 @@ class Sentinel(NamedTuple):
     status: int
 
 
+ScaleKind = Literal["decimal_point", "exponent", "factor"]
+"""What a register says of another's scale: how many decimal places (0…9), a power of ten (-9…9), or a factor."""
+
+
+class ScaleFrom(NamedTuple):
+    """The register that says how a value is scaled."""
+
+    address: Address
+    kind: ScaleKind = "decimal_point"
+
+    @property
+    def span(self) -> Span:
+        """The addresses that it occupies."""
+        return register_span(self.address)
+
+
+class Condition(NamedTuple):
+    """A register whose bits `mask` say that a value is none: by being `value`, or with `unless` by not being it."""
+
+    address: Address
+    mask: int
+    value: int
+    status: int
+    unless: bool = False
+
+    @property
+    def span(self) -> Span:
+        """The addresses that it occupies."""
+        return register_span(self.address)
+
+
+def register_span(address: Address) -> Span:
+    """The span of the single register at `address`."""
+    return Span(address.function, address.wire, address.wire + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One tag of one device.
 
-    `number` is the tag's number; `type` a key of WORDS, BOOL or TEXT; `size` the length of a text in bytes. The value
-    is raw * `scale` + `offset`.
+    `number` is the tag's number; `type` a key of WORDS, BOOL or TEXT; `size` the length of a text in bytes. With a
+    `mask` the raw value is what these bits of an integer hold, moved down to its lowest bit. The value is
+    raw * `scale` * (what `scale_from` says) + `offset`, held within `clamp`.
     """
 
     number: int
@@ -68,6 +113,10 @@ class Point:
     size: int = 0
     encoding: Encoding = "utf-8"
     sentinels: tuple[Sentinel, ...] = ()
+    mask: int = 0
+    clamp: tuple[float, float] | None = None
+    scale_from: ScaleFrom | None = None
+    conditions: tuple[Condition, ...] = ()
     span: Span = field(init=False, compare=False)
     """The addresses that its value occupies."""
 
@@ -79,7 +128,19 @@ class Point:
     @property
     def scaled(self) -> bool:
         """Whether the value is calculated from the raw one, and so a float64."""
-        return self.scale != 1.0 or self.offset != 0.0
+        return self.scale != 1.0 or self.offset != 0.0 or self.clamp is not None or self.scale_from is not None
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """All that must be read to know the value: its own addresses, and those that its scale and status hang on."""
+        asides = [] if self.scale_from is None else [self.scale_from.span]
+        asides += [condition.span for condition in self.conditions]
+        return (self.span, *asides) if asides else (self.span,)
+
+
+def spans_of(points: Iterable[Point]) -> set[Span]:
+    """All that must be read for these points."""
+    return {span for point in points for span in point.spans}
 
 
 def width(kind: str, bit: int = WHOLE, size: int = 0) -> int:

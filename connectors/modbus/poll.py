@@ -15,7 +15,7 @@ from connectors.modbus.connection import Reader
 from connectors.modbus.known import Known
 from connectors.modbus.mute import Mutes
 from connectors.modbus.plan import Block, Limits, payload_size
-from connectors.modbus.point import Point, Span
+from connectors.modbus.point import Point, Span, spans_of
 from connectors.modbus.price import Trips
 from connectors.modbus.report import UNREACHED, Reading, Reporter
 from connectors.modbus.scan import GARBLED, NOT_ASKED, OK, TIMED_OUT, Scan
@@ -265,7 +265,7 @@ class Poller:
         before = self.known
         for index in illegal:
             block = self._scan.blocks[index].span
-            inside = sorted({p.span for p in self._points if block.covers(p.span)} - self.known.refused.keys())
+            inside = sorted({s for s in spans_of(self._points) if block.covers(s)} - self.known.refused.keys())
             search = Search(lambda span: self._ask(reader, outlet, span), self.known, self._granted(block.function))
             finished = await search.run(inside)
             self.known = search.known

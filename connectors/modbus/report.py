@@ -9,7 +9,7 @@ import numpy.typing as npt
 from connectors.modbus.decode import Decoder, Values
 from connectors.modbus.known import Known
 from connectors.modbus.plan import USUAL, Limits, Plan, make_plan
-from connectors.modbus.point import Point, Span
+from connectors.modbus.point import Point, Span, spans_of
 from connectors.modbus.scan import GARBLED, NOT_ASKED, OK, TIMED_OUT, Scan
 from connectors.modbus.search import ILLEGAL
 from edge_agent.api import Flag, Frame, Kind, Status
@@ -41,10 +41,10 @@ class Reading:
     ) -> None:
         """`limits`, `worth` and `distinct` as in make_plan."""
         refused = known.refused.keys() | known.seams
-        self.plan: Plan = make_plan((p.span for p in points), limits, refused, worth, distinct)
+        self.plan: Plan = make_plan(spans_of(points), limits, refused, worth, distinct)
         self.decoder = Decoder(points, self.plan)
         self.refused = np.array(_left_out(points, self.plan), np.intp)
-        codes = [_blame(points[int(i)].span, known) for i in self.refused]
+        codes = [_blame(_without(points[int(i)], self.plan), known) for i in self.refused]
         self.blame = np.array([exception_status(code) for code in codes], np.uint32)
 
     def scan(self, unit: int) -> Scan:
@@ -54,7 +54,12 @@ class Reading:
 
 def _left_out(points: Sequence[Point], plan: Plan) -> list[int]:
     spans = frozenset(plan.refused)
-    return [i for i, point in enumerate(points) if point.span in spans] if spans else []
+    return [i for i, point in enumerate(points) if not spans.isdisjoint(point.spans)] if spans else []
+
+
+def _without(point: Point, plan: Plan) -> Span:
+    """What of the point the plan does not read: mostly the value itself, else what its scale or status hangs on."""
+    return next(span for span in point.spans if span in plan.refused)
 
 
 def _blame(span: Span, known: Known) -> int:
@@ -92,7 +97,7 @@ class Reporter:
         if self._clean and not any(scan.outcome):
             return _values(reading.decoder, scan)
         values = _values(reading.decoder, scan)
-        outcome = np.array(scan.outcome, np.int64)[reading.decoder.block]
+        outcome = reading.decoder.outcomes(scan.outcome)
         status, flags = self._statuses(reading, scan, outcome, silent)
         good = np.flatnonzero(outcome == OK)
         told = np.flatnonzero(status != self._said)

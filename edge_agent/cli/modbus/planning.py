@@ -12,7 +12,7 @@ from connectors.modbus.known import Known
 from connectors.modbus.learned import Learned
 from connectors.modbus.load import NETWORK, Demand, DeviceLoad, LineLoad, Serial, line_load
 from connectors.modbus.plan import Block, Limits
-from connectors.modbus.point import Point
+from connectors.modbus.point import Point, spans_of
 from connectors.modbus.price import Price
 from connectors.modbus.unit import Unit
 from edge_agent.api import Memory, SystemClock
@@ -104,7 +104,7 @@ def limits_of(device: ModbusDevice) -> Limits:
 
 
 def _demand(device: ModbusDevice, points: Sequence[Point], known: Known, unit: Unit) -> Demand:
-    spans = tuple(sorted({point.span for point in points}))
+    spans = tuple(sorted(spans_of(points)))
     refused = frozenset(known.refused) | known.seams
     limits = known.limits(limits_of(device))
     return Demand(device.machine, device.unit, device.interval, spans, limits, unit.pace.pause, refused)

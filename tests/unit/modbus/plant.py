@@ -9,15 +9,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from connectors.modbus.address import WHOLE
+from connectors.modbus.address import WHOLE, Address
 from connectors.modbus.plan import Plan
-from connectors.modbus.point import BOOL, TEXT, Point, Span
+from connectors.modbus.point import BOOL, TEXT, Condition, Point, Span
 
 Memory = dict[int, Sequence[int]]
 """Function code -> all its registers (16 bits), coils or inputs (0 or 1)."""
 
 CODES = {"int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q"}
-CODES |= {"float32": "f", "float64": "d"}
+CODES |= {"float16": "e", "float32": "f", "float64": "d"}
 
 
 def answer(memory: Memory, span: Span) -> bytes:
@@ -52,6 +52,8 @@ def words_of(point: Point, memory: Memory) -> bytes:
 
 def read(point: Point, memory: Memory) -> float | int | bool | str | None:
     """The value of one point; None where there is none (NaN, infinite, sentinel, undecodable)."""
+    if any(_holds(condition, point, memory) for condition in point.conditions):
+        return None
     if point.type == BOOL and point.address.bit == WHOLE:
         return bool(memory[point.address.function][point.address.wire])
     raw = words_of(point, memory)
@@ -62,21 +64,55 @@ def read(point: Point, memory: Memory) -> float | int | bool | str | None:
             return raw[: point.size].split(b"\0")[0].decode(point.encoding).rstrip(" ")
         except UnicodeDecodeError:
             return None
-    if point.type in ("int8", "uint8"):
-        value = struct.unpack(">b" if point.type == "int8" else ">B", raw[1:])[0]
-    else:
-        value = struct.unpack(">" + CODES[point.type], raw)[0]
-    bits = 8 * (1 if point.type.endswith("8") else len(raw))
+    value = _raw(point, raw)
+    bits = 8 * (1 if point.type.endswith("int8") else len(raw))
     if any(value == s.raw or (isinstance(value, int) and (value - s.raw) % (1 << bits) == 0) for s in point.sentinels):
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return _calculated(value, point) if point.scaled else value
+    if point.type.startswith("bcd"):
+        digits = raw.hex()
+        if not digits.isdecimal():
+            return None
+        value = int(digits)
+    return _calculated(value, point, memory) if point.scaled else value
 
 
-def _calculated(value: float, point: Point) -> float | None:
-    exact = Fraction(value) * Fraction(repr(point.scale)) + Fraction(repr(point.offset))
+def _raw(point: Point, raw: bytes) -> float | int:
+    if point.type in ("int8", "uint8"):
+        raw = raw[1:]
+    if point.mask:
+        bits = [bit for bit in range(64) if point.mask >> bit & 1]
+        return sum((int.from_bytes(raw, "big") >> bit & 1) << (bit - bits[0]) for bit in bits)
+    if point.type in ("int8", "uint8"):
+        return struct.unpack(">b" if point.type == "int8" else ">B", raw)[0]
+    if point.type.startswith("bcd"):
+        return int.from_bytes(raw, "big")
+    return struct.unpack(">" + CODES[point.type], raw)[0]
+
+
+def _word(address: Address, order: str, memory: Memory) -> int:
+    word = memory[address.function][address.wire].to_bytes(2, "big")
+    return int.from_bytes(word[::-1] if order in ("BADC", "DCBA") else word, "big")
+
+
+def _holds(condition: Condition, point: Point, memory: Memory) -> bool:
+    met = _word(condition.address, point.order, memory) & condition.mask == condition.value
+    return not met if condition.unless else met
+
+
+def _calculated(value: float, point: Point, memory: Memory) -> float | None:
+    scale = Fraction(repr(point.scale))
+    if point.scale_from is not None:
+        said, kind = _word(point.scale_from.address, point.order, memory), point.scale_from.kind
+        if kind == "exponent" and said > 32767:
+            said -= 65536
+        if kind != "factor" and not (-9 if kind == "exponent" else 0) <= said <= 9:
+            return None
+        scale *= said if kind == "factor" else Fraction(10) ** (said if kind == "exponent" else -said)
+    exact = Fraction(value) * scale + Fraction(repr(point.offset))
     try:
-        return float(exact)
+        found = float(exact)
     except OverflowError:
         return None
+    return found if point.clamp is None else min(max(found, point.clamp[0]), point.clamp[1])

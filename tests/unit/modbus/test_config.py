@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import connectors.modbus
 from connectors.modbus.address import Address
 from connectors.modbus.config import STATUS, ModbusDevice, ModbusLink, ModbusTag
-from connectors.modbus.point import WORDS, Sentinel
+from connectors.modbus.point import WORDS, Condition, ScaleFrom, Sentinel
 from edge_agent.api import Status
 from edge_agent.registry import link_section, make_connector
 from tests.unit.modbus.test_wire import StillClock
@@ -194,3 +194,46 @@ def test_the_configuration_is_light_to_import() -> None:
     code = f"import sys, connectors.modbus.config; print(*(m for m in {heavy} if m in sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == ""
+
+
+def test_what_other_registers_say_of_a_tag() -> None:
+    made = link(
+        {"address": "HR:0", "type": "int16", "scale_from": "HR:1", "clamp": [0, 100]},
+        {
+            "address": "HR:2",
+            "type": "int16",
+            "scale": 0.5,
+            "scale_from": {"address": "IR:9", "kind": "factor"},
+            "valid_from": {"address": "HR:3", "good": 1, "reason": "not_ready"},
+        },
+        {"address": "HR:4", "type": "uint8", "byte": "high", "order": "CDAB"},
+        {"address": "HR:5", "type": "uint16", "mask": "0x00F0", "sentinels": {"0x0F": "device_error"}},
+        {"address": "HR:6", "type": "int16", "valid_from": {"address": "HR:7", "bits": {0: "sensor_open"}}},
+    )
+    first, second, high, field, last = made.points(range(5))[0]
+    assert (first.scale_from, first.clamp) == (ScaleFrom(Address(3, 1)), (0.0, 100.0))
+    assert second.scale_from == ScaleFrom(Address(4, 9), "factor")
+    assert second.conditions == (Condition(Address(3, 3), 0xFFFF, 1, Status.BAD_WAITING_FOR_INITIAL_DATA, unless=True),)
+    assert high.order == "DCBA"
+    assert (field.mask, field.sentinels) == (0xF0, (Sentinel(15, Status.BAD_DEVICE_FAILURE),))
+    assert last.conditions == (Condition(Address(3, 7), 1, 1, Status.BAD_SENSOR_FAILURE),)
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind"),
+    [
+        ({"type": "float32", "mask": 3}, "mask_useless"),
+        ({"type": "uint16", "mask": "0x10000"}, "mask_range"),
+        ({"type": "uint16", "byte": "high"}, "byte_useless"),
+        ({"type": "int16", "clamp": [5, 5]}, "clamp_order"),
+        ({"text": 4, "clamp": [0, 5]}, "scale_useless"),
+        ({"text": 4, "scale_from": "HR:1"}, "scale_useless"),
+        ({"type": "int16", "scale_from": "CO:1"}, "address_register"),
+        ({"type": "int16", "scale_from": 3000}, "address_ambiguous"),
+        ({"type": "int16", "valid_from": {"address": "HR:1"}}, "valid_from"),
+        ({"type": "int16", "valid_from": {"address": "HR:1", "good": 1, "bits": {0: "sensor_open"}}}, "valid_from"),
+        ({"type": "bcd16", "sentinels": {70000: "sensor_open"}}, "sentinel_range"),
+    ],
+)
+def test_refuses_what_cannot_be_meant(tag: dict[str, Any], kind: str) -> None:
+    assert [fault["type"] for fault in faults({"address": "HR:0"} | tag)] == [kind]

@@ -5,13 +5,12 @@ from typing import Final
 
 import anyio
 
-from connectors.modbus import tcp
 from connectors.modbus.budget import SHARE, Budget
 from connectors.modbus.config import ModbusLink
 from connectors.modbus.connection import Connection, unanswered
 from connectors.modbus.learned import Learned
 from connectors.modbus.poll import Bus, Poller
-from connectors.modbus.wire import Line
+from connectors.modbus.session import open_link
 from edge_agent.api import Clock, EdgeAgentError, Frame, Memory, Outlet, Words
 
 _KEEP_EVERY: Final = 10.0
@@ -23,9 +22,10 @@ class ModbusConnector:
     def __init__(self, link: ModbusLink, numbers: Sequence[int], clock: Clock, memory: Memory | None = None) -> None:
         """`numbers[i]` is the tag number of `link.tag_list()[i]`."""
         self.silence = 10.0 + max(2 * device.interval + 4 * device.timeout for device in link.devices)
+        self.silence += link.connect_timeout if link.transport == "dial_in" else 0.0
         self._link = link
         self._clock = clock
-        self._name = f"modbus://{link.host}:{link.port}"
+        self._name = link.place
         points = link.points(numbers)
         self._learned = Learned(link, self._name, points, clock, memory)
         bus = Bus(Budget(clock, SHARE if link.shared else 1.0), self._learned.trips)
@@ -36,7 +36,7 @@ class ModbusConnector:
 
     async def run(self, outlet: Outlet) -> None:
         """Connects and polls until the connection breaks or every unit falls silent; raises why."""
-        connection = await self._connect()
+        connection = await open_link(self._link, self._clock, self._limit())
         try:
             await self._poll(connection, _InTurn(outlet))
         except EdgeAgentError:
@@ -66,11 +66,6 @@ class ModbusConnector:
 
     def _keep(self, *, broken: bool) -> None:
         self._learned.keep([poller.known for poller in self._pollers], broken=broken)
-
-    async def _connect(self) -> Connection:
-        link = self._link
-        line = Line(self._clock, self._limit(), self._name)
-        return await tcp.connect(link.host, link.port, link.connect_timeout, line, self._clock)
 
     def _limit(self) -> Callable[[], int]:
         """Most requests in flight over all units at the moment."""

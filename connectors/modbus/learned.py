@@ -32,7 +32,7 @@ class Learned:
             self._recall(f"device {place}", identity, Known.of) or Known()
             for place, identity in enumerate(self._identities)
         ]
-        self.gateway = self._window("gateway", min(d.window for d in link.devices)) if link.shared else None
+        self.gateway = self._window("gateway", link.bound) if link.shared else None
         self.units = {number: self._unit(number, link) for number in sorted({device.unit for device in link.devices})}
 
     def keep(self, known: Sequence[Known], *, broken: bool) -> None:

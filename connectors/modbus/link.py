@@ -8,29 +8,33 @@ from pydantic import AfterValidator, Field
 
 from connectors.modbus.device import ModbusDevice
 from connectors.modbus.fault import some
+from connectors.modbus.place import ModbusPlace
 from connectors.modbus.point import Point
 from connectors.modbus.tag import ModbusTag
-from edge_agent.api import Duration, LinkSection
 
 
-class ModbusLink(LinkSection):
-    """One TCP connection to a device, or to a gateway with several units behind it."""
+class ModbusLink(ModbusPlace):
+    """One connection to a device, to a gateway with several units behind it, or to the units on a serial line."""
 
     connector: Literal["modbus"]
-    host: Annotated[str, Field(min_length=1)]
-    port: Annotated[int, Field(ge=1, le=65535)] = 502
-    connect_timeout: Annotated[Duration, Field(ge=0.1)] = Field(default="5s")  # type: ignore[assignment]  # a number
     gateway: bool | None = None
     """Whether the units sit behind a serial gateway: one request at a time over all of them, until more were tried.
 
-    Unless said, a link with more than one unit counts as one.
+    Unless said, a link with more than one unit counts as one. Serial lines always do.
     """
     devices: Annotated[tuple[ModbusDevice, ...], Field(strict=False), AfterValidator(some)]
 
     @property
     def shared(self) -> bool:
-        """Whether the units wait for each other: behind a gateway."""
+        """Whether the units wait for each other: on a serial line or behind a gateway."""
+        if self.one_at_a_time:
+            return True
         return len({device.unit for device in self.devices}) > 1 if self.gateway is None else self.gateway
+
+    @property
+    def bound(self) -> int:
+        """Most requests in flight over all units that may ever be tried."""
+        return 1 if self.one_at_a_time else min(device.window for device in self.devices)
 
     def tag_list(self) -> Sequence[ModbusTag]:
         """Device by device, as written."""

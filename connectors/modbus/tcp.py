@@ -1,28 +1,42 @@
-"""Modbus TCP's socket: connects, feeds the line, and says in the agent's words what breaks."""
+"""Modbus over TCP, plain and with TLS: connects, and says in the agent's words what breaks."""
 
 import asyncio
 import socket
+import ssl
 from typing import Final
 
 import anyio
 
 from connectors.modbus.connection import Connection, unanswered
-from connectors.modbus.scan import Scan
-from connectors.modbus.wire import Line
-from edge_agent.api import Clock, EdgeAgentError, NotConnected, ProtocolError, Words
+from connectors.modbus.stream import StreamConnection, Wire
+from edge_agent.api import Clock, EdgeAgentError, NotConnected, Refused, Words
 
 _KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 _UNHEARD_MS: Final = 20_000
 """Sent bytes that the other host has not acknowledged for so long break the connection."""
-_CLOSING: Final = 1.0
 
 
-async def connect(host: str, port: int, timeout: float, line: Line, clock: Clock) -> Connection:
-    """A connection with `line` on it; raises TimedOut or NotConnected. `timeout` in s."""
-    connection = TcpConnection(line, clock)
+async def connect(
+    host: str,
+    port: int,
+    timeout: float,
+    line: Wire,
+    clock: Clock,
+    tls: ssl.SSLContext | None = None,
+    server_name: str = "",
+) -> Connection:
+    """A connection with `line` on it; raises TimedOut, NotConnected or Refused. `timeout` in s.
+
+    With `tls` the other side's certificate must be for `server_name`, `host` unless given.
+    """
+    connection = StreamConnection(line, clock, not_connected)
+    expected = (server_name or host) if tls else None
     try:
         with anyio.fail_after(timeout):
-            await asyncio.get_running_loop().create_connection(lambda: connection, host, port)
+            transport, _ = await asyncio.get_running_loop().create_connection(
+                lambda: connection, host, port, ssl=tls, server_hostname=expected
+            )
+        watch_peer(transport.get_extra_info("socket"))
     except TimeoutError:
         cause = Words("연결 요청에 답이 없습니다", "no answer to the connection request")
         raise unanswered("connect", line.name, cause) from None
@@ -31,92 +45,7 @@ async def connect(host: str, port: int, timeout: float, line: Line, clock: Clock
     return connection
 
 
-class TcpConnection(asyncio.Protocol):
-    """One TCP connection with a `Line` on it. Its deadlines are the line's; no request waits longer."""
-
-    def __init__(self, line: Line, clock: Clock) -> None:
-        self._line = line
-        self._clock = clock
-        self._name = line.name
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._readers: set[asyncio.Event] = set()
-        self._error: EdgeAgentError | None = None
-        self._gone = asyncio.Event()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection promises, for the checker
-        self._transport = transport
-        _watch_peer(transport.get_extra_info("socket"))
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self._send(self._line.feed(data))
-            if self._line.pausing:
-                self._arm()
-        except ProtocolError as error:
-            self._fail(error)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(not_connected("read", self._name, exc))
-        self._gone.set()
-
-    async def read(self, scan: Scan) -> None:
-        """Reads `scan` on which `begin` was called; raises when the connection broke."""
-        done = asyncio.Event()
-        self._readers.add(done)
-        try:
-            if self._error is None:
-                self._send(self._line.submit(scan, done.set))
-                self._arm()
-                await done.wait()
-            if self._error is not None and not scan.complete:
-                raise self._error
-        finally:
-            self._readers.discard(done)
-            self._line.withdraw(scan)
-
-    async def watch(self) -> None:
-        """Waits until the connection is gone and raises why."""
-        await self._gone.wait()
-        raise self._error or not_connected("read", self._name, None)
-
-    async def close(self) -> None:
-        """Drops the connection; what was not sent yet is not sent any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._transport is not None:
-            self._transport.abort()
-            with anyio.move_on_after(_CLOSING, shield=True):
-                await self._gone.wait()
-
-    def _send(self, data: bytes) -> None:
-        if data and self._transport is not None:
-            self._transport.write(data)
-
-    def _arm(self) -> None:
-        """Sets the timer to the line's next deadline."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if (deadline := self._line.deadline) is not None:
-            delay = max(0.0, deadline - self._clock.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
-
-    def _expire(self) -> None:
-        self._send(self._line.expire())
-        self._arm()
-
-    def _fail(self, error: EdgeAgentError) -> None:
-        """The first reason stands. Whoever reads gets it, and the socket goes."""
-        self._error = self._error or error
-        for done in self._readers:
-            done.set()
-        if self._transport is not None:
-            self._transport.abort()
-
-
-def _watch_peer(sock: socket.socket) -> None:
+def watch_peer(sock: socket.socket) -> None:
     """Lets the kernel find out that the other host is gone, also between polls that are an hour apart."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in _KEEPALIVE:
@@ -124,8 +53,11 @@ def _watch_peer(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MS)
 
 
-def not_connected(operation: str, name: str, error: Exception | None) -> NotConnected:
+def not_connected(operation: str, name: str, error: Exception | None) -> EdgeAgentError:
+    """The error of a socket that could not be connected, or that has gone."""
     match error:
+        case ssl.SSLError():
+            return _no_trust(operation, name, error)
         case None:
             cause = Words("상대가 연결을 닫았습니다", "the other side closed the connection")
         case socket.gaierror():
@@ -143,5 +75,20 @@ def not_connected(operation: str, name: str, error: Exception | None) -> NotConn
             "다른 프로그램이 연결을 다 쓰고 있지 않은지 확인하십시오",
             "check that the device is on, that host and port (usually 502) are right, "
             "and that no other program uses up its connections",
+        ),
+    )
+
+
+def _no_trust(operation: str, name: str, error: ssl.SSLError) -> Refused:
+    reason = getattr(error, "verify_message", "") or error.reason or str(error)
+    return Refused(
+        operation,
+        name,
+        Words(f"TLS 인증이 되지 않았습니다: {reason}", f"the TLS handshake failed: {reason}"),
+        Words(
+            "장치의 인증서가 ca_file의 CA로 서명되었는지, 이름이 host(또는 server_name)와 같은지, "
+            "장치가 이 에이전트의 certificate를 믿는지, 날짜가 맞는지 확인하십시오",
+            "check that the CA in ca_file signed the device's certificate, that it is for host (or server_name), "
+            "that the device trusts this agent's certificate, and that the dates are right",
         ),
     )

@@ -11,6 +11,7 @@ from connectors.modbus import tcp
 from connectors.modbus.config import ModbusLink
 from connectors.modbus.connection import Connection
 from connectors.modbus.load import Serial
+from connectors.modbus.session import open_link
 from connectors.modbus.wire import Line
 from edge_agent.api import Clock
 from edge_agent.cli.modbus.serial_door import serial_opened
@@ -88,12 +89,12 @@ def place_of(text: str, settings: Settings | None = None) -> AnyPlace:
 
 def name_of(link: ModbusLink) -> str:
     """As errors call the link's place."""
-    return f"modbus://{link.host}:{link.port}"
+    return link.place
 
 
 def serial_of(link: ModbusLink) -> Serial | None:
     """The serial line of a link; None where it is a network."""
-    return None
+    return Serial(link.baud, link.bits) if link.is_serial else None
 
 
 @asynccontextmanager
@@ -113,5 +114,8 @@ async def opened(place: AnyPlace, timeout: float, clock: Clock) -> AsyncIterator
 @asynccontextmanager
 async def link_opened(link: ModbusLink, clock: Clock) -> AsyncIterator[Connection]:
     """The connection of a configured link, with one request in flight at most; raises EdgeAgentError."""
-    async with opened(Place(link.host, link.port), link.connect_timeout, clock) as connection:
+    connection = await open_link(link, clock)
+    try:
         yield connection
+    finally:
+        await connection.close()

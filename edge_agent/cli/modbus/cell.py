@@ -79,8 +79,8 @@ def decimals_of(text: str) -> float:
             "decimals",
             Words(f"소수점 자릿수가 아닙니다: {text}", f"not a number of decimal places: {text}"),
             Words(
-                "자릿수를 쓰십시오. 다른 레지스터에서 읽는 소수점이면 비우고 나중에 설정에 적으십시오",
-                "write the number of places; leave it empty where the point stands in another register",
+                "자릿수를 쓰십시오. 소수점이 다른 레지스터에 있으면 비우고 설정에 scale_from 을 적으십시오",
+                "write the number of places; where another register holds it leave it empty and use scale_from later",
             ),
         )
     return float(Fraction(1, 10 ** int(next(group for group in match.groups() if group))))

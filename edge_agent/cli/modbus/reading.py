@@ -19,13 +19,14 @@ from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.door import AnyPlace, opened
 from edge_agent.cli.modbus.draft import device_lines, link_head, save
 from edge_agent.cli.modbus.guess import SCALES, Guess, guesses, matches, orders_of, plausible, points
-from edge_agent.cli.modbus.sample import Sample, outcome_words, take
+from edge_agent.cli.modbus.sample import Sample, Value, outcome_words, take
 from edge_agent.cli.modbus.screen import UNKNOWN, number, screen, table_of
 from edge_agent.cli.speech import Speech
 from edge_agent.errors import Unsupported
 
 Ask = Callable[[str], str]
-_WIDE: Final = ("int32", "uint32", "float32", "int64", "uint64", "float64")
+_NARROW: Final = ("float16", "bcd16")
+_WIDE: Final = ("int32", "uint32", "float32", "bcd32", "int64", "uint64", "float64", "bcd64")
 _CHOICES: Final = 9
 """So many readings are offered."""
 _SHORT: Final = 2
@@ -158,7 +159,7 @@ def _words_table(samples: Sequence[Sample], order: Order) -> Table:
             table.add_row(str(sample.point.address), number(sample.value))
         return table
     scaled = [f"×{scale:g}" for scale in SCALES[1:]] if order.guess else []
-    heads = ["hex", "uint16", "int16", *scaled, *(["AB", "bits"] if order.guess else [])]
+    heads = ["hex", "uint16", "int16", *scaled, *([*_NARROW, "AB", "bits"] if order.guess else [])]
     table = table_of(say("주소", "address"), *heads, right=heads)
     for sample in (one for one in plain if one.outcome == OK):
         word = int.from_bytes(sample.raw, "big")
@@ -166,9 +167,16 @@ def _words_table(samples: Sequence[Sample], order: Order) -> Table:
         row = [str(sample.point.address), f"{word:04X}", str(word), str(signed)]
         if order.guess:
             row += [number(round(signed * scale, 3)) for scale in SCALES[1:]]
+            row += [number(_value_at(samples, sample.point.address, kind)) for kind in _NARROW]
             row += [_letters(sample.raw), f"{word:016b}"]
         table.add_row(*row)
     return table
+
+
+def _value_at(samples: Sequence[Sample], address: Address, kind: str) -> Value:
+    where = (address, kind, "ABCD", 1.0)
+    found = (s.value for s in samples if (s.point.address, s.point.type, s.point.order, s.point.scale) == where)
+    return next(found, None)
 
 
 def _refused(plain: Sequence[Sample], order: Order) -> list[str]:
@@ -194,7 +202,7 @@ def _wide_table(samples: Sequence[Sample], order: Order) -> Table:
     for kind in _WIDE:
         for scale in SCALES if kind in ("int32", "uint32") else SCALES[:1]:
             row = [at.get((kind, one, scale)) for one in orders_of(kind)]
-            if any(row):
+            if any(s is not None and s.value is not None for s in row):
                 title = kind if scale == 1 else f"  ×{scale:g}"
                 table.add_row(title, *(number(s.value if s else None) for s in row))
     return table

@@ -28,7 +28,8 @@ Value = float | int | bool | str | None
 class Sample:
     """What one reading says of a point: `value` (None where its status is bad) and `raw`, the bytes as they came.
 
-    `outcome` is that of its request as in Scan, `trip` how long that took (s).
+    `outcome` is that of its request as in Scan, or of the one for what its scale or status hangs on where that failed;
+    `trip` how long its own took (s).
     """
 
     point: Point
@@ -51,9 +52,9 @@ async def take(
 ) -> list[Sample]:
     """A sample of each point, in their order. With `apart` what is refused as a block is asked for point by point."""
     found = await _take(reader, unit, points, limits, timeout, clock)
-    refused = sorted({points[at].span for at, sample in found.items() if sample.outcome in ILLEGAL})
-    for span in refused if apart and len({point.span for point in points}) > 1 else ():
-        these = [at for at, point in enumerate(points) if point.span == span]
+    refused = sorted({points[at].spans for at, sample in found.items() if sample.outcome in ILLEGAL})
+    for spans in refused if apart and len({point.spans for point in points}) > 1 else ():
+        these = [at for at, point in enumerate(points) if point.spans == spans]
         alone = await _take(reader, unit, [points[at] for at in these], limits, timeout, clock)
         found |= {these[at]: sample for at, sample in alone.items()}
     return [found[at] for at in range(len(points))]
@@ -84,7 +85,8 @@ def _sample(
     point: Point, reading: Reading, scan: Scan, trip: Sequence[float], frame: Frame | None, row: int | None
 ) -> Sample:
     index = reading.plan.block_of(point.span)
-    outcome = scan.outcome[index]
+    parts = (scan.outcome[reading.plan.block_of(span)] for span in point.spans)
+    outcome = next((one for one in parts if one != OK), OK)
     if outcome != OK or frame is None or row is None:
         return Sample(point, outcome, trip[index])
     block = scan.blocks[index]

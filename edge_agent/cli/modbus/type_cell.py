@@ -7,7 +7,7 @@ from connectors.modbus.point import BOOL, WORDS
 from edge_agent.cli.modbus.cell import CellFault, Reading, plain
 from edge_agent.errors import Words
 
-_FLOAT: Final = re.compile(r"float|real|실수|부동|single|double(?!word)|ieee|^f(?:16|32|64)$")
+_FLOAT: Final = re.compile(r"float|half|real|실수|부동|single|double(?!word)|ieee|^f(?:16|32|64)$")
 _INTEGER: Final = re.compile(
     r"int|정수|signed|word|워드|short|long|byte|바이트|부호|^[isu](?:8|16|32|64)$|\d+(?:bit|비트)$"
 )
@@ -47,12 +47,12 @@ def type_of(text: str, count: int, reading: Reading) -> str:
     if _NO_SIZE.search(word):
         raise _unknown_type(text)
     size = _size(word, count)
+    if "bcd" in word:
+        return _known(text, f"bcd{size}")
     if _FLOAT.search(word):
-        return _known(text, f"float{max(size, 32) if '16' not in word else 16}")
+        return _known(text, f"float{16 if '16' in word or 'half' in word else max(size, 32)}")
     if _INTEGER.search(word):
         return _known(text, _integer(text, word, size))
-    if f"{word}{size}" in WORDS:
-        return f"{word}{size}"
     raise _unknown_type(text)
 
 

@@ -189,7 +189,9 @@ def test_what_is_no_table_is_refused_with_a_cure(tmp_path, monkeypatch, argument
         ("Float", 0, "float32"), ("FLOAT(CD AB)", 2, "float32"), ("Double", 4, "float64"), ("LREAL", 0, "float64"),
         ("REAL", 4, "float64"), ("IEEE754 64bit", 4, "float64"), ("bit", 0, "bool"), ("접점", 0, "bool"),
         ("ASCII(16)", 0, "text16"), ("문자열", 8, "text16"), ("float64", 0, "float64"), ("Long", 0, "int32"),
-        ("USINT", 0, "uint8"), ("i16", 0, "int16"), ("f32", 0, "float32"), ("unsigned int16", 0, "uint16"),
+        ("USINT", 0, "uint8"),
+        ("BCD", 0, "bcd16"), ("BCD", 2, "bcd32"), ("BCD 32bit", 0, "bcd32"), ("half float", 1, "float16"),
+        ("i16", 0, "int16"), ("f32", 0, "float32"), ("unsigned int16", 0, "uint16"),
     ],
 )  # fmt: skip
 def test_types_as_manuals_write_them(text, count, kind):
@@ -206,7 +208,8 @@ def test_types_that_are_not_clear_are_refused(text):
 @pytest.mark.parametrize(
     ("text", "scale"),
     [
-        ("0.1", 0.1), ("×0.1", 0.1), ("x 0.01", 0.01), ("1/10", 0.1), ("/100", 0.01), ("÷ 1000", 0.001), ("10^-1", 0.1),
+        ("0.1", 0.1), ("×0.1", 0.1), ("x 0.01", 0.01), ("1/10", 0.1), ("/100", 0.01), ("÷ 1000", 0.001),
+        ("10^-1", 0.1),
         ("10e-2", 0.01), ("소수점 1자리", 0.1), ("2 decimals", 0.01), ("0,5", 0.5), ("10배", 10.0), ("", 1.0),
         ("-", 1.0),
         ("1", 1.0), ("1:10", 0.1), ("3/2", 1.5), (".5", 0.5), ("없음", 1.0),

@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 from isal import isal_zlib
 
-from edge_agent.journal.columns import compress, decompress
 from edge_agent.journal.tally import Tally
+from edge_agent.journal.zstd import compress, decompress
 from edge_agent.model import Event, EventClass, EventState, Frame, Label, Severity, TagTable
 
 MAGIC: Final = b"\xeaCK\x01"

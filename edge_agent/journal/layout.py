@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.journal.columns import decompress
 from edge_agent.journal.decimals import bits_of
 from edge_agent.journal.grouping import Choice, Grouping, everything, group
 from edge_agent.journal.payload import ARRIVAL, DECIMAL, GROUPED, HEAD, PLAIN, PLAIN_COLUMNS, PLAIN_SAME, SAME
 from edge_agent.journal.sheet import Pick, Sheet
 from edge_agent.journal.vector import PlanReader, Vector
+from edge_agent.journal.zstd import decompress
 from edge_agent.model.frame import NO_TEXTS, Frame, Int32, Int64, UInt64
 
 _KEPT: Final = 32
@@ -101,11 +101,12 @@ class _Decimal:
         return bits_of(self.words.read(sheet, choice), forms)
 
 
-_Column = _Arrival | _Grouped | _Decimal
+Shown = _Arrival | _Grouped | _Decimal
+"""A column, as its plan says it is."""
 
 
 class Layout:
-    """Made by `layout_of`. Safe from any thread."""
+    """Of frames. Made by `layout_of`. Safe from any thread."""
 
     def __init__(self, key: bytes, rows: int) -> None:
         """Raises ValueError where the key is none."""
@@ -116,12 +117,16 @@ class Layout:
         self.tags = _read_tags(key[HEAD.size : at], rows)
         self.grouping: Grouping = group(self.tags)
         self._plan = plan = PlanReader(key[at:])
+        self._take(plan)
+        if plan.at != plan_length:
+            raise ValueError("plan too long")
+
+    def _take(self, plan: PlanReader) -> None:
+        """The columns, as the plan has them one after the other."""
         self._time = self._column(plan)
         self._received = self._received_column(plan)
         self._kind, self._status, self._flags = (self._column(plan) for _ in range(3))
         self._value = self._value_column(plan)
-        if plan.at != plan_length:
-            raise ValueError("plan too long")
 
     @cached_property
     def everything(self) -> Choice:
@@ -137,11 +142,11 @@ class Layout:
             return _Grouped(plan.vector(groups), plan.vector(rows - groups))
         raise ValueError(f"column form {form}")
 
-    def _received_column(self, plan: PlanReader) -> _Column:
+    def _received_column(self, plan: PlanReader) -> Shown:
         form = plan.byte()
         return self._time if form == SAME else self._column(plan, form)
 
-    def _value_column(self, plan: PlanReader) -> _Column:
+    def _value_column(self, plan: PlanReader) -> Shown:
         form = plan.byte()
         if form == DECIMAL:
             return _Decimal(plan.vector(self.grouping.groups), self._column(plan))
@@ -149,7 +154,7 @@ class Layout:
 
     def read(self, data: Data, starts: Int64, ends: Int64, choice: Choice) -> Frame:
         """The chosen rows of all these payloads, one after the other. Raises ValueError where they are none."""
-        sheet = _sheet(data, self._plan, starts + self.start, ends)
+        sheet = sheet_of(data, self._plan, starts + self.start, ends)
         if len(starts) == 1:
             texts = _texts(sheet.data[int(sheet.ends[0]) : int(ends[0])])
         elif (sheet.ends < ends).any():
@@ -160,22 +165,22 @@ class Layout:
         return self._frame(sheet, choice, texts)
 
     def _frame(self, sheet: Sheet, choice: Choice, texts: tuple[str, ...]) -> Frame:
-        time = _flat(self._time, np.int64, sheet, choice)
+        time = flat(self._time, np.int64, sheet, choice)
         same = self._received is self._time
         tags = choice.rows.of(self.tags[None])[0]
         return Frame(
             tags if sheet.chunks == 1 else np.tile(tags, sheet.chunks),
             time,
-            time if same else _flat(self._received, np.int64, sheet, choice),
-            _flat(self._value, np.uint64, sheet, choice),
-            _flat(self._kind, np.uint8, sheet, choice),
-            _flat(self._status, np.uint32, sheet, choice),
-            _flat(self._flags, np.uint16, sheet, choice),
+            time if same else flat(self._received, np.int64, sheet, choice),
+            flat(self._value, np.uint64, sheet, choice),
+            flat(self._kind, np.uint8, sheet, choice),
+            flat(self._status, np.uint32, sheet, choice),
+            flat(self._flags, np.uint16, sheet, choice),
             texts,
         )
 
 
-def _flat(column: _Column, dtype: npt.DTypeLike, sheet: Sheet, choice: Choice) -> npt.NDArray[Any]:
+def flat(column: Shown, dtype: npt.DTypeLike, sheet: Sheet, choice: Choice) -> npt.NDArray[Any]:
     """One column of a row a chunk. What is the same in all rows of one chunk stays one item that is said to be many."""
     words = column.read(sheet, choice)
     if words.dtype.itemsize != np.dtype(dtype).itemsize:
@@ -187,7 +192,7 @@ def _flat(column: _Column, dtype: npt.DTypeLike, sheet: Sheet, choice: Choice) -
     return np.ascontiguousarray(words).reshape(-1).view(dtype)
 
 
-def _sheet(data: Data, plan: PlanReader, at: Int64, ends: Int64) -> Sheet:
+def sheet_of(data: Data, plan: PlanReader, at: Int64, ends: Int64) -> Sheet:
     """The sheet of what `plan` says stands at these offsets. Raises ValueError where it is cut short."""
     numbers, lengths = 8 * plan.numbers, 4 * plan.planes
     if len(data) < ends.max() or (at + numbers + lengths > ends).any():
@@ -216,7 +221,7 @@ def _read_tags(blob: bytes, rows: int) -> Int32:
         raise ValueError("tags cut short")
     plan = PlanReader(blob[1 : 1 + blob[0]])
     vector = plan.vector(rows)
-    sheet = _sheet(blob, plan, np.array([1 + blob[0]]), np.array([len(blob)]))
+    sheet = sheet_of(blob, plan, np.array([1 + blob[0]]), np.array([len(blob)]))
     words = vector.read(sheet, Pick.all(rows))[0].astype(np.int32)
     return np.broadcast_to(words, (rows,)) if vector.is_narrow else words
 

@@ -23,12 +23,11 @@ from edge_agent.journal.notice import long_event
 from edge_agent.journal.rollup import (
     CONTENTS_BYTES,
     Contents,
-    Rollups,
     contents_size,
     unpack_contents,
-    unpack_group,
     unpack_told,
 )
+from edge_agent.journal.rollup_layout import Group, is_whole
 from edge_agent.journal.segment import Segment
 from edge_agent.journal.view import View
 from edge_agent.journal.walk import walk
@@ -170,15 +169,13 @@ class LongFile:
         except ValueError:
             return None
 
-    def group(self, chunk: RollupChunk, number: int) -> Rollups:
-        """One group of a chunk, empty where it does not check."""
+    def group(self, chunk: RollupChunk, number: int) -> Group | None:
+        """One group of a chunk, None where it does not check."""
         contents = chunk.contents
         entry = contents.groups[number]
         size = int(entry["length"])
-        try:
-            return unpack_group(self.read(chunk.offset + int(contents.ends[number]) - size, size), entry)
-        except ValueError:
-            return Rollups.empty()
+        data = self.read(chunk.offset + int(contents.ends[number]) - size, size)
+        return (data, entry) if is_whole(data, entry) else None
 
     def events(self, chunk: RollupChunk) -> tuple[Event, ...]:
         """Its events, none where they do not check."""

@@ -27,16 +27,17 @@ In the plan stand the columns time, received, kind, status, flags and value, eac
 
 import json
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.journal.columns import compress
 from edge_agent.journal.decimals import as_decimals
 from edge_agent.journal.grouping import Grouping, group
 from edge_agent.journal.vector import SHORT, Parts, is_constant, limits, pack_constant, pack_vector, words_of
+from edge_agent.journal.zstd import compress
 from edge_agent.model import Frame, Kind
 from edge_agent.model.frame import Int64, UInt8, UInt64
 
@@ -76,6 +77,17 @@ def pack_frame(frame: Frame) -> bytes:
     parts.add(_pack_values(np.asarray(bits, np.uint64), np.asarray(frame.kind, np.uint8), grouping))
     head = HEAD.pack(len(parts.plan), len(tags))
     return b"".join((head, tags, bytes(parts.plan), *_rest(parts), packed_texts))
+
+
+def pack_beside(tag: Column, integers: Sequence[Column], values: Sequence[tuple[UInt64, Kind]]) -> bytes:
+    """Columns of other kinds beside a tag column, packed like a frame's: integers, then bits of one kind each."""
+    tags, grouping = _pack_tags(np.asarray(tag, np.int32).tobytes())
+    parts = Parts.none()
+    for column in integers:
+        parts.add(_pack_column(column, grouping))
+    for bits, kind in values:
+        parts.add(_pack_values(bits, np.full(1, kind, np.uint8), grouping))
+    return b"".join((HEAD.pack(len(parts.plan), len(tags)), tags, bytes(parts.plan), *_rest(parts)))
 
 
 def _seen(frame: Frame) -> tuple[UInt64, bytes, bool]:

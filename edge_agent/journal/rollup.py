@@ -26,8 +26,8 @@ does within the rounding of its parts.
     meta length u32, events length u32, groups u32, meta crc u32
     meta    JSON: position in the raw log (edge_agent/journal/roller.py)
     groups  an entry each: first tag i32, last tag i32, rows u32, length u32, crc u32
-    the groups, one after the other; a few tags each, sorted by tag and minute: columns tag, minute, count,
-            count - good, good - numbers, low, high, mean, last, last_ms, as in edge_agent/journal/columns.py
+    the groups, one after the other; a few tags each, sorted by tag and minute: packed as a frame's columns are
+            (edge_agent/journal/payload.py), minute, count, count - good, good - numbers, last_ms, low, high, mean, last
     events  crc u32, then zstd(JSON) as in an events chunk; nothing where there are none
 
 One chunk is all that was rolled up since the one before, so that it is there whole or not at all. Entries and groups
@@ -45,11 +45,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.journal.chunk import ChunkKind, Head, crc, pack_events, unpack_events
-from edge_agent.journal.columns import pack_bits, pack_integers, unpack
 from edge_agent.journal.entry import Entry
+from edge_agent.journal.payload import pack_beside
 from edge_agent.journal.view import View
 from edge_agent.model import Event, Kind
-from edge_agent.model.frame import Float64, Int32, Int64
+from edge_agent.model.frame import Float64, Int32, Int64, UInt64
 
 MINUTE_NS: Final = 60_000_000_000
 GROUP_TAGS: Final = 16
@@ -211,24 +211,19 @@ def _groups(rollups: Rollups) -> Iterator[Rollups]:
 
 
 def _pack_group(rows: Rollups) -> bytes:
-    return b"".join(
-        (
-            pack_integers(rows.tag),
-            pack_integers(rows.minute),
-            pack_integers(rows.count),
-            pack_integers(rows.count - rows.good),
-            pack_integers(rows.good - rows.numbers),
-            *(_pack_floats(column) for column in (rows.low, rows.high, rows.mean, rows.last)),
-            pack_integers(rows.last_ms),
-        )
-    )
+    integers = (rows.minute, rows.count, rows.count - rows.good, rows.good - rows.numbers, rows.last_ms)
+    return pack_beside(rows.tag, integers, [_bits(column) for column in (rows.low, rows.high, rows.mean, rows.last)])
 
 
-def _pack_floats(values: Float64) -> bytes:
+INTEGERS: Final = 5
+VALUES: Final = 4
+"""Columns of a group, in this order."""
+
+
+def _bits(values: Float64) -> tuple[UInt64, Kind]:
     with np.errstate(over="ignore"):
         single = np.array_equal(values.astype(np.float32).astype(np.float64), values, equal_nan=True)
-    kind = np.broadcast_to(np.uint8(Kind.FLOAT32 if single else Kind.FLOAT64), values.shape)
-    return pack_bits(np.ascontiguousarray(values).view(np.uint64), kind)
+    return np.ascontiguousarray(values).view(np.uint64), Kind.FLOAT32 if single else Kind.FLOAT64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,32 +266,3 @@ def unpack_contents(data: bytes) -> Contents:
     ends = size + np.cumsum(groups["length"], dtype=np.int64)
     end = int(ends[-1]) if len(ends) else size
     return Contents(data[_HEAD.size : _HEAD.size + meta], groups, ends, end, events)
-
-
-def unpack_group(data: bytes, group: Any) -> Rollups:
-    """One group, by its entry. Raises ValueError where it does not check."""
-    if len(data) != int(group["length"]) or crc(data, 0) != int(group["crc"]):
-        raise ValueError("a group of rollups does not check")
-    rows, view, at = int(group["rows"]), memoryview(data), 0
-    columns: list[Any] = []
-    for dtype in _DTYPES:
-        column, at = unpack(view, at, rows, dtype)
-        columns.append(column)
-    tag, minute, count, bad, texts, low, high, mean, last, last_ms = columns
-    good = count - bad
-    return Rollups(tag, minute, count, good, good - texts, low, high, mean, last, last_ms)
-
-
-_DTYPES: Final = (np.int32, *(np.int64,) * 4, *(np.float64,) * 4, np.int64)
-
-
-def unpack_rollups(payload: bytes) -> tuple[Rollups, tuple[Event, ...], dict[str, Any]]:
-    """The opposite of `pack_rollups`. Raises ValueError where the payload is not one."""
-    contents = unpack_contents(payload)
-    starts = contents.ends - contents.groups["length"]
-    parts = [
-        unpack_group(payload[start:end], group)
-        for start, end, group in zip(starts.tolist(), contents.ends.tolist(), contents.groups, strict=True)
-    ]
-    told = payload[contents.end : contents.end + contents.events_bytes]
-    return Rollups.concat(parts), unpack_told(told) if told else (), contents.meta

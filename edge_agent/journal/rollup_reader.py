@@ -14,6 +14,7 @@ from edge_agent.journal.archive import Span
 from edge_agent.journal.long import LongFile, RollupChunk, long_path, newest_position
 from edge_agent.journal.minutes import Minutes
 from edge_agent.journal.rollup import MINUTE_NS, Rollups, merged
+from edge_agent.journal.rollup_layout import Group, read_groups
 from edge_agent.journal.visitor import Visitor
 from edge_agent.model import Event, Tag, TagTable
 
@@ -69,14 +70,15 @@ class RollupReader:
     def _stored(self, paths: Sequence[str], start: int, end: int) -> Iterator[Rollups]:
         """Some groups at a time, of one tag table."""
         table, wanted = "", np.empty(0, np.int32)
-        parts: list[Rollups] = []
+        groups: list[Group] = []
         for file, chunk in self._chunks(start, end):
-            if file.segment.header.table != table or len(parts) >= _GROUPS_AT_ONCE:
-                yield _only(Rollups.concat(parts), wanted)
-                table, parts = file.segment.header.table, []
+            if file.segment.header.table != table or len(groups) >= _GROUPS_AT_ONCE:
+                yield _only(read_groups(groups, wanted), wanted)
+                table, groups = file.segment.header.table, []
                 wanted = _numbers(self._long.table(file.segment), paths)
-            parts += [file.group(chunk, group) for group in _groups_of(chunk, wanted)]
-        yield _only(Rollups.concat(parts), wanted)
+            found = [file.group(chunk, number) for number in _groups_of(chunk, wanted)]
+            groups += [group for group in found if group is not None]
+        yield _only(read_groups(groups, wanted), wanted)
 
     def _chunks(self, start: int, end: int) -> Iterator[tuple[LongFile, RollupChunk]]:
         for segment in self._long.view.segments:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from edge_agent.journal.columns import decompress
+from edge_agent.journal.zstd import decompress
 from edge_agent.model.frame import Int64, UInt8, UInt64
 
 MANY: Final = hasattr(zstandard.ZstdDecompressor, "multi_decompress_to_buffer")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import zstandard
 
-from edge_agent.journal.columns import decompress
+from edge_agent.journal.zstd import decompress
 from edge_agent.model import Label, Machine, Role, Tag, TagTable
 
 _LEVEL: Final = 6

@@ -26,8 +26,8 @@ from typing import Any, ClassVar, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.journal.columns import compress
 from edge_agent.journal.sheet import Pick, Sheet
+from edge_agent.journal.zstd import compress
 from edge_agent.model.frame import Int64, UInt64
 
 SMALL: Final = 0

@@ -16,7 +16,7 @@ from edge_agent.journal import disk
 from edge_agent.journal.chunk import HEAD_BYTES, ChunkKind, Head, unpack_events, unpack_facts
 from edge_agent.journal.layout import unpack_frame
 from edge_agent.journal.long import long_path
-from edge_agent.journal.rollup import unpack_rollups
+from edge_agent.journal.rollup_layout import unpack_rollups
 from edge_agent.journal.segment import SUFFIX, Segment, read_segment, read_table
 from edge_agent.journal.slots import read_state
 from edge_agent.journal.table import unpack_table

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from edge_agent.journal.chunk import (
     HEAD_BYTES,
     Head,
+    crc,
     is_sound,
     pack_events,
     read_head,
@@ -111,8 +113,13 @@ def test_an_empty_table_and_one_of_many_come_back():
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"machines": [], "tags": [[1]]}'])
 def test_bytes_that_are_no_table_are_a_value_error(text):
-    from edge_agent.journal.columns import compress
+    from edge_agent.journal.zstd import compress
 
     json.loads(text)
     with pytest.raises(ValueError):  # noqa: PT011  # any cause will do
         unpack_table(compress(text.encode()))
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
+def test_the_fast_checksum_is_the_standard_one(data, start):
+    assert crc(data, start) == zlib.crc32(data, start)

@@ -14,7 +14,8 @@ from edge_agent.journal import disk
 from edge_agent.journal.long import long_path
 from edge_agent.journal.minutes import MAX_CELLS, Minutes
 from edge_agent.journal.roller import EVERY_S, Roller
-from edge_agent.journal.rollup import MINUTE_NS, Rollups, merged, pack_rollups, unpack_rollups
+from edge_agent.journal.rollup import MINUTE_NS, Rollups, merged, pack_rollups
+from edge_agent.journal.rollup_layout import unpack_rollups
 from edge_agent.journal.rollup_reader import RollupReader
 from edge_agent.model import Frame, Kind
 from tests.naive import naive_rollups

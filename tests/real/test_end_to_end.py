@@ -117,7 +117,7 @@ def test_the_database_holds_what_the_plant_published(
         begun = monotonic()
         agent.start()
         if not kills // 4 <= run < kills // 2:
-            agent.until("the first flush", lambda s: s["ledger"][0]["state"] == "ok")
+            agent.until("the first flush", lambda s: s["ledger"][0]["state"] == "ok", 90)
             flushes.append(monotonic() - begun)
         lives[-1].spans.append(connected_for(agent, chance.uniform(0.2, 1.5), lives[-1].t0_ns))
         if run == 3 * kills // 4:

@@ -161,3 +161,23 @@ def test_a_reader_overtaken_by_retention_calls_it_by_its_name(tmp_path, monkeypa
     assert ledger.collected == 20_000
     assert balanced(ledger)
     assert list(tmp_path.glob("damaged/*")) == []
+
+
+def test_what_is_told_of_two_sinks_stays_two_points_at_a_hub(tmp_path):
+    """A hub keeps one point for a path, a detector and a time: gap records must not take each other's place."""
+    clock = ManualClock()
+    journal = open_journal(tmp_path, clock=clock, **SIZES)
+    cursors = [journal.cursor("one"), journal.cursor("other")]
+    for start in range(0, 6000, 100):
+        fill(journal, start, start + 100)
+        clock.tick(60)
+        assert all(cursor.leave_behind() for cursor in cursors)
+    for cursor in cursors:
+        while (batch := cursor.read(1000, backfill=True)) is not None:
+            cursor.advance(batch, Answer())
+        assert cursor.send_again(NOON, NOON + 10**15)
+    told = journal.notices()
+    assert {notice.detector for notice in told} == {"journal/one", "journal/other", "backfill/one", "backfill/other"}
+    points = {(notice.path, notice.detector, notice.start // 1_000_000) for notice in told}
+    assert len(points) == len(told)
+    journal.close()

@@ -150,7 +150,7 @@ class _Opening:
 
     def run(self) -> None:
         """Opens the port; in the thread."""
-        descriptor = _opened(self._link)
+        descriptor = opened_port(self._link)
         with self._lock:
             if self._given_up:
                 os.close(descriptor)
@@ -173,7 +173,8 @@ class _Opening:
                 self._descriptor = None
 
 
-def _opened(link: ModbusPlace) -> int:
+def opened_port(link: ModbusPlace) -> int:
+    """The descriptor of the port, set up, for us alone, never waiting. Blocks; raises as `open_port`."""
     path = str(link.port)
     try:
         port = serial.Serial(
@@ -185,7 +186,7 @@ def _opened(link: ModbusPlace) -> int:
             timeout=0,
             exclusive=True,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, termios.error) as error:
         raise not_opened(link, error) from error
     with port:
         if others := users(path):

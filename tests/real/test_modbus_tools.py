@@ -142,6 +142,10 @@ def test_the_neighbour_is_found_and_no_writes_nothing(server):
 def test_places_that_can_not_be_reached_say_why(server):
     with pytest.raises(NotConnected):
         run("modbus", "read", f"127.0.0.1:{free_port()}", "HR:0")
+    over_rtu = place_of("rtu_over_tcp://10.0.0.5:4001")
+    assert over_rtu.keys == {"transport": "rtu_over_tcp", "host": "10.0.0.5", "port": 4001}
+    assert (over_rtu.name, over_rtu.link_name) == ("rtu_over_tcp://10.0.0.5:4001", "modbus-10-0-0-5")
+    assert place_of("[fe80::1]:1502").section.host == "fe80::1"
     for words in (("no place/", "HR:0"), (at(server), "100"), (at(server), "abc"), ("h:99999", "HR:0")):
         with pytest.raises(Unsupported) as refused:
             run("modbus", "read", *words)
@@ -250,7 +254,9 @@ async def test_a_device_that_answers_to_every_number_is_one_device_and_tells_its
     place = place_of(f"127.0.0.1:{port}")
     try:
         clock = SystemClock()
-        await survey(lambda: opened(place, 5.0, clock), range(1, 33), Manner(5.0, pause=0.0), done, lambda unit: None)
+        await survey(
+            lambda: opened(place.section, clock), range(1, 33), Manner(5.0, pause=0.0), done, lambda unit: None
+        )
     finally:
         await server.shutdown()
     assert (done.any_unit, [unit.number for unit in done.found]) == (True, [1])

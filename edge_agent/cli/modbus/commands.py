@@ -78,7 +78,7 @@ def read(
     from edge_agent.cli.modbus.door import place_of
     from edge_agent.cli.modbus.reading import Order, address_of
     from edge_agent.cli.modbus.reading import read as read_once
-    from edge_agent.cli.modbus.serial_line import Settings, parity_of
+    from edge_agent.cli.modbus.settings import Settings, parity_of
     from edge_agent.cli.speech import Speech
 
     where, speech = address_of(address), Speech(language or language_of_locale())
@@ -126,15 +126,15 @@ def scan(
     language: LanguageOption = "",
 ) -> None:
     """Who answers, one question at a time, read-only; Ctrl-C keeps what was found. 응답하는 국번을 찾습니다."""
-    from edge_agent.cli.modbus.door import SerialPlace, place_of
+    from edge_agent.cli.modbus.door import place_of
     from edge_agent.cli.modbus.scanning import Order, units_of
     from edge_agent.cli.modbus.scanning import scan as ask
-    from edge_agent.cli.modbus.serial_line import candidates, parity_of
+    from edge_agent.cli.modbus.settings import candidates, parity_of
     from edge_agent.cli.modbus.survey import Manner
     from edge_agent.cli.speech import Speech
 
     where, speech = place_of(place), Speech(language or language_of_locale())
-    serial = isinstance(where, SerialPlace)
+    serial = where.is_serial
     manner = Manner(timeout or (0.3 if serial else 1.0), not serial and units == "1-32", pause)
     tried = candidates(baud, parity and parity_of(parity)) if serial else ()
     sys.exit(ask(Order(where, units_of(units), manner, speech, json, output, tried, hear), sys.stdout))

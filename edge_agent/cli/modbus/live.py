@@ -15,7 +15,7 @@ from connectors.modbus.connection import Reader
 from connectors.modbus.scan import OK
 from edge_agent.api import Clock, SystemClock
 from edge_agent.cli import EXIT_FAULT
-from edge_agent.cli.modbus.door import link_opened, name_of
+from edge_agent.cli.modbus.door import opened
 from edge_agent.cli.modbus.planning import limits_of
 from edge_agent.cli.modbus.sample import Sample, outcome_words, take
 from edge_agent.cli.modbus.screen import number, screen, table_of
@@ -75,7 +75,7 @@ def _link(link: LinkSection, speech: Speech, console: Console) -> bool:
     if not isinstance(link, ModbusLink):
         console.print(f"{link.name}: " + say("지금은 모드버스만 시험합니다", "for now only Modbus links are probed"))
         return True
-    console.print(f"{link.name} ({name_of(link)})", style="bold")
+    console.print(f"{link.name} ({link.place})", style="bold")
     probes: list[Probe] = []
     error = anyio.run(_probe, link, probes)
     if probes:
@@ -92,7 +92,7 @@ async def _probe(link: ModbusLink, probes: list[Probe]) -> EdgeAgentError | None
     clock = SystemClock()
     tags = link.tag_list()
     try:
-        async with link_opened(link, clock) as connection:
+        async with opened(link, clock) as connection:
             for device, points in zip(link.devices, link.points(range(len(tags))), strict=True):
                 samples = await take(connection, device.unit, points, limits_of(device), device.timeout, clock)
                 found = [

@@ -17,7 +17,7 @@ from connectors.modbus.price import Price
 from connectors.modbus.unit import Unit
 from edge_agent.api import Memory, SystemClock
 from edge_agent.cli import EXIT_FAULT
-from edge_agent.cli.modbus.door import name_of, serial_of
+from edge_agent.cli.modbus.door import serial_of
 from edge_agent.cli.modbus.sample import outcome_words
 from edge_agent.cli.speech import Speech
 from edge_agent.config.loader import Loaded, load
@@ -89,7 +89,7 @@ def link_plan(link: ModbusLink, behind: Serial | None = None, memory: Memory | N
     """The plan of a link. `behind` is the serial line behind a gateway on Ethernet."""
     line = serial_of(link) or behind
     points = link.points(range(len(link.tag_list())))
-    learned = Learned(link, name_of(link), points, SystemClock(), memory)
+    learned = Learned(link, link.place, points, SystemClock(), memory)
     price: Serial | Price = (learned.trips.price or NETWORK) if line is None else line
     demands = [
         _demand(device, of, known, learned.units[device.unit])
@@ -114,7 +114,7 @@ def facts(one: LinkPlan) -> dict[str, Any]:
     """The plan for programs. Shares are parts of 1, times seconds."""
     return {
         "link": one.link.name,
-        "place": name_of(one.link),
+        "place": one.link.place,
         "baud": one.line.baud if one.line else None,
         "load": round(one.load.share, 6),
         "met": one.load.met,
@@ -158,7 +158,7 @@ def lines(one: LinkPlan, speech: Speech) -> Iterator[str]:
     """The plan for people."""
     say, load = speech.say, one.load
     count, requests = len(load.devices), sum(len(device.plan.blocks) for device in load.devices)
-    yield f"{one.link.name} ({name_of(one.link)}): " + say(
+    yield f"{one.link.name} ({one.link.place}): " + say(
         f"국번 {count}개, 요청 {requests}개, 회선 부하 {_percent(load.share)}",
         f"{count} device(s), {requests} request(s), bus load {_percent(load.share)}",
     )

@@ -16,7 +16,7 @@ from connectors.modbus.scan import OK
 from connectors.modbus.search import ILLEGAL
 from edge_agent.api import SystemClock
 from edge_agent.cli import EXIT_FAULT
-from edge_agent.cli.modbus.door import AnyPlace, opened
+from edge_agent.cli.modbus.door import Place, opened
 from edge_agent.cli.modbus.draft import device_lines, link_head, save
 from edge_agent.cli.modbus.guess import SCALES, Guess, guesses, matches, orders_of, plausible, points
 from edge_agent.cli.modbus.sample import Sample, Value, outcome_words, take
@@ -31,14 +31,13 @@ _CHOICES: Final = 9
 """So many readings are offered."""
 _SHORT: Final = 2
 """Letters that any two registers may look like."""
-_CONNECTING: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is wanted. `shown` is what the display shows, as it stands there."""
 
-    place: AnyPlace
+    place: Place
     address: Address
     speech: Speech
     unit: int = 1
@@ -86,7 +85,7 @@ async def _sampled(wanted: Sequence[Point], order: Order, *, apart: bool = True)
     if not wanted:
         return []
     clock = SystemClock()
-    async with opened(order.place, max(order.timeout, _CONNECTING), clock) as connection:
+    async with opened(order.place.section, clock) as connection:
         return await take(connection, order.unit, wanted, Limits(gap=0), order.timeout, clock, apart=apart)
 
 
@@ -275,5 +274,6 @@ def _confirmed(guess: Guess, order: Order, ask: Ask) -> bool:
 
 def _yaml(guess: Guess, order: Order) -> str:
     device = {"unit": order.unit, "tags": [guess.tag]}
-    lines = [*link_head(order.place.link_name, order.place.keys), "    devices:", *device_lines(device)]
+    place = order.place.lasting()
+    lines = [*link_head(place.link_name, place.keys), "    devices:", *device_lines(device)]
     return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 import anyio
 from rich.console import Console
@@ -16,16 +16,16 @@ from connectors.modbus.address import Address
 from connectors.modbus.scan import OK
 from edge_agent.api import SystemClock
 from edge_agent.cli import EXIT_FAULT
-from edge_agent.cli.modbus.door import AnyPlace, SerialPlace, opened
+from edge_agent.cli.modbus.door import Place, opened
 from edge_agent.cli.modbus.draft import device_lines, link_head, save
 from edge_agent.cli.modbus.sample import outcome_words
 from edge_agent.cli.modbus.screen import screen, table_of
-from edge_agent.cli.modbus.serial_line import Settings, Traffic, listen, sweep, traffic
+from edge_agent.cli.modbus.serial_line import Traffic, listen, sweep, traffic
+from edge_agent.cli.modbus.settings import Settings
 from edge_agent.cli.modbus.survey import Manner, Opener, Survey, Unit, survey
 from edge_agent.cli.speech import Speech
 from edge_agent.errors import EdgeAgentError, Unsupported, Words
 
-_CONNECTING: Final = 5.0
 Tell = Callable[[str], None]
 
 
@@ -33,7 +33,7 @@ Tell = Callable[[str], None]
 class Order:
     """What is wanted."""
 
-    place: AnyPlace
+    place: Place
     units: Sequence[int]
     manner: Manner
     speech: Speech
@@ -69,10 +69,10 @@ def _no_units(text: str) -> Unsupported:
 
 def scan(order: Order, out: TextIO) -> int:
     """Asks and prints, also what was found before Ctrl-C; exit code 1 where nobody answers. Raises EdgeAgentError."""
-    if isinstance(order.place, SerialPlace) and (other := _other_master(order)) is not None:
+    if order.place.is_serial and (other := _other_master(order)) is not None:
         return _give_way(other, order, out)
     done, error, stopped = Survey(), None, False
-    found: list[AnyPlace] = []
+    found: list[Place] = []
     with _progress(order) as tell:
         try:
             anyio.run(_survey, order, done, tell, found)
@@ -90,31 +90,29 @@ def scan(order: Order, out: TextIO) -> int:
     return 0 if done.found else EXIT_FAULT
 
 
-async def _survey(order: Order, done: Survey, tell: Tell, found: list[AnyPlace]) -> None:
+async def _survey(order: Order, done: Survey, tell: Tell, found: list[Place]) -> None:
     """Adds to `found` the place with the settings at which somebody answered."""
     clock, place = SystemClock(), order.place
 
-    def opener(place: AnyPlace) -> Opener:
-        return lambda: opened(place, _CONNECTING, clock)
+    def opener(place: Place) -> Opener:
+        section = place.section
+        return lambda: opened(section, clock)
 
-    if isinstance(place, SerialPlace):
-        path = place.path
-        settings = await sweep(
-            order.tried, lambda at: opener(SerialPlace(path, at)), order.units, order.manner, done, tell
-        )
-        found += [SerialPlace(path, settings)] if settings else []
+    if not place.is_serial:
+        await survey(opener(place), order.units, order.manner, done, tell)
         return
-    await survey(opener(place), order.units, order.manner, done, tell)
+    at = await sweep(order.tried, lambda at: opener(place.at(at)), order.units, order.manner, done, tell)
+    found += [place.at(at)] if at else []
 
 
 def _other_master(order: Order) -> Traffic | None:
     """Listens before a word is said."""
-    path, say = order.place.name.partition(" ")[0], order.speech.say
+    place, say = order.place, order.speech.say
     if order.listen <= 0:
         return None
     if sys.stderr.isatty() and not order.as_json:
         sys.stderr.write(say("먼저 회선을 듣습니다 …\n", "listening to the line first …\n"))
-    return traffic(order.tried, order.listen, lambda settings, seconds: listen(path, settings, seconds))
+    return traffic(order.tried, order.listen, lambda at, seconds: listen(place.at(at).section, seconds))
 
 
 def _give_way(other: Traffic, order: Order, out: TextIO) -> int:
@@ -248,7 +246,8 @@ def _yaml(done: Survey, order: Order) -> str:
         device = device_lines({"unit": unit.number, "tags": [tag or _any_tag(unit.number)]})
         text = [f"      # {unit.identity.text}"] if unit.identity.text else []
         lines += [*text, *(device if tag else (f"      #{line[6:]}" for line in device))]
-    return "\n".join(["", *link_head(order.place.link_name, order.place.keys), "    devices:", *lines]) + "\n"
+    place = order.place.lasting()
+    return "\n".join(["", *link_head(place.link_name, place.keys), "    devices:", *lines]) + "\n"
 
 
 def _first_tag(unit: Unit) -> dict[str, Any] | None:

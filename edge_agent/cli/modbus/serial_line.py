@@ -1,84 +1,19 @@
-"""Serial line: its settings, who talks on it already, and which settings somebody answers at."""
+"""Serial line: who talks on it already, and which settings somebody answers at."""
 
+import os
+import select
+import termios
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, Literal
+from typing import Final
 
-from connectors.modbus.load import Serial
+from connectors.modbus.adapter import rtu_sum
+from connectors.modbus.place import ModbusPlace
+from connectors.modbus.serial_port import opened_port
+from edge_agent.cli.modbus.settings import Settings
 from edge_agent.cli.modbus.survey import Manner, Opener, Survey, first_of, survey
-from edge_agent.errors import NotConnected, Unsupported, Words
-
-Parity = Literal["N", "E", "O"]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Baud rate, parity and stop bits; eight data bits, as RTU has them."""
-
-    baud: int = 9600
-    parity: Parity = "N"
-    stop: int = 1
-
-    @property
-    def bits(self) -> int:
-        """Bits of one character on the line."""
-        return 1 + 8 + (self.parity != "N") + self.stop
-
-    @property
-    def line(self) -> Serial:
-        """The same, for reckoning times."""
-        return Serial(self.baud, self.bits)
-
-    def __str__(self) -> str:
-        return f"{self.baud} 8{self.parity}{self.stop}"
-
-
-_USUAL: Final[tuple[tuple[int, Parity], ...]] = (
-    (9600, "N"),
-    (19200, "E"),
-    (9600, "E"),
-    (19200, "N"),
-    (38400, "N"),
-    (38400, "E"),
-    (57600, "N"),
-    (115200, "N"),
-    (57600, "O"),
-    (9600, "O"),
-    (4800, "N"),
-    (2400, "N"),
-)
-"""What instruments in the field are set to, the usual ones first (../../../configs/README.md)."""
-
-
-def candidates(baud: int = 0, parity: str = "") -> list[Settings]:
-    """The settings to try; `baud` and `parity` narrow them. Without a parity bit two stop bits are sent: whoever waits
-    for one takes the second as a pause."""
-    found = [
-        Settings(rate, bit, 2 if bit == "N" else 1) for rate, bit in _USUAL if baud in (0, rate) and parity in ("", bit)
-    ]
-    if found:
-        return found
-    return [Settings(baud or 9600, bit, 2 if bit == "N" else 1) for bit in _PARITIES if parity in ("", bit)]
-
-
-_PARITIES: Final[tuple[Parity, ...]] = ("N", "E", "O")
-
-
-def parity_of(text: str) -> Parity:
-    """`N`, `E` or `O`, small letters too; raises Unsupported."""
-    for parity in _PARITIES:
-        if text.upper() == parity:
-            return parity
-    raise Unsupported(
-        "open",
-        text,
-        Words("패리티가 아닙니다", "this is no parity"),
-        Words("N(없음), E(짝수), O(홀수) 중에서 고르십시오", "choose N (none), E (even) or O (odd)"),
-    )
-
-
-# Listening.
+from edge_agent.errors import Unsupported
 
 _LONGEST: Final = 256
 _REQUEST: Final = 8
@@ -119,72 +54,29 @@ def _lengths(data: bytes, at: int) -> Iterator[int]:
             yield 5 + data[at + 2]
 
 
-def crc(data: bytes) -> bytes:
-    """The check sum of RTU (Modbus over Serial Line V1.02, 6.2.2), low byte first as it is sent."""
-    value = 0xFFFF
-    for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = value >> 1 ^ (0xA001 if value & 1 else 0)
-    return value.to_bytes(2, "little")
-
-
 def crc_is_right(frame: bytes) -> bool:
     """Whether the last two bytes are the check sum of the others."""
-    return len(frame) > 3 and crc(frame[:-2]) == frame[-2:]
+    return len(frame) > 3 and rtu_sum(frame[:-2]) == frame[-2:]
 
 
-def port_of(path: str, settings: Settings) -> Any:
-    """The open port, for us alone; raises NotConnected, or Unsupported where it is no serial port."""
-    import termios
-
-    import serial
-
-    try:
-        return serial.Serial(
-            path,
-            settings.baud,
-            parity=settings.parity,
-            stopbits=settings.stop,
-            timeout=0.05,
-            exclusive=True,
-        )
-    except serial.SerialException as error:
-        raise NotConnected(
-            "open",
-            path,
-            Words(f"직렬 포트를 열 수 없습니다: {error}", f"the serial port can not be opened: {error}"),
-            Words(
-                "경로(/dev/serial/by-id/…)와 권한(dialout 그룹)을 확인하고, 에이전트가 쓰고 있으면 멈추십시오",
-                "check the path (/dev/serial/by-id/…) and your rights (group dialout); stop the agent if it uses it",
-            ),
-        ) from error
-    except (ValueError, OSError, termios.error) as error:
-        raise Unsupported(
-            "open",
-            path,
-            Words(
-                f"이 포트로는 {settings} 로 통신할 수 없습니다: {error}", f"this port can not do {settings}: {error}"
-            ),
-            Words("다른 통신속도나 다른 변환기를 쓰십시오", "use another baud rate or another adapter"),
-        ) from error
-
-
-def listen(path: str, settings: Settings, seconds: float) -> bytes | None:
+def listen(link: ModbusPlace, seconds: float) -> bytes | None:
     """What comes on the line without a question; returns as soon as it is enough to tell. Blocks.
 
-    None where the port does not know these settings.
+    None where the port does not know these settings. Raises EdgeAgentError where it can't be opened.
     """
     heard = b""
     try:
-        opened = port_of(path, settings)
+        descriptor = opened_port(link)
     except Unsupported:  # an adapter need not know every baud rate and parity
         return None
-    with opened as port:
-        port.reset_input_buffer()
+    try:
+        termios.tcflush(descriptor, termios.TCIFLUSH)
         end = monotonic() + seconds
-        while monotonic() < end and len(heard) < _LONGEST:
-            heard += port.read(_LONGEST)
+        while (left := end - monotonic()) > 0 and len(heard) < _LONGEST:
+            ready, _, _ = select.select([descriptor], [], [], left)
+            heard += os.read(descriptor, _LONGEST) if ready else b""
+    finally:
+        os.close(descriptor)
     return heard
 
 

@@ -14,7 +14,6 @@ from connectors.modbus.load import Serial
 from connectors.modbus.point import Span
 from edge_agent.api import SystemClock
 from edge_agent.cli.app import app
-from edge_agent.cli.modbus.door import name_of
 from edge_agent.cli.modbus.planning import facts, link_plan, loaded_of, modbus_links
 from edge_agent.errors import ConfigError, Unsupported
 from edge_agent.memory import Memories
@@ -81,7 +80,7 @@ def test_what_the_agent_learned_is_in_the_plan(tmp_path):
     site.write_text(f"runtime: {{state: {tmp_path}}}\n" + SITE.read_text("utf-8"), "utf-8")
     (link,) = modbus_links(loaded_of(site), site)
     memory = Memories(tmp_path / "learned").of("bus")
-    learned = Learned(link, name_of(link), link.points(range(12)), SystemClock(), memory)
+    learned = Learned(link, link.place, link.points(range(12)), SystemClock(), memory)
     sizes = np.arange(100.0) % 40
     learned.trips.add(sizes, 0.02 + sizes * 0.001)
     refused = {Span(3, 8, 10): 2}

@@ -13,7 +13,7 @@ modbus = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-Place = Annotated[str, typer.Argument(help="HOST, HOST:PORT, or a serial port (/dev/...). 주소나 직렬 포트")]
+Place = Annotated[str, typer.Argument(help="HOST, HOST:PORT, rtu_over_tcp://HOST:PORT, or /dev/... 주소나 직렬 포트")]
 Baud = Annotated[int, typer.Option(min=0, help="Baud rate of a serial port. 통신속도")]
 Parity = Annotated[str, typer.Option(help="N, E or O. 패리티")]
 Unit = Annotated[int, typer.Option("--unit", "-u", min=0, max=255, help="Unit number. 국번")]

@@ -210,6 +210,8 @@ class Journal:
                 self._tell_room()
             if ticket is not None:
                 self._sync_ticket(ticket)
+            if self._writer.owes:
+                self._write_again(ticket)
             self._sync_cursors()
             if self._unsynced is not None:  # nothing new to sync does not make durable what failed before
                 raise self._unsynced
@@ -240,6 +242,16 @@ class Journal:
         finally:
             with self._writing:
                 self._writer.end_sync(ticket, done=self._unsynced is None)
+
+    def _write_again(self, ticket: Ticket | None) -> None:
+        """What a sync that failed left."""
+        try:
+            with self._writing:
+                self._writer.write_again(ticket)
+        except OSError as error:
+            self._unsynced = disk.refused("sync journal", self._store.path, error)
+            raise self._unsynced from error
+        self._unsynced = None
 
     def _sync_cursors(self) -> None:
         for cursor in tuple(self._cursors.values()):

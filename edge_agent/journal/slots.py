@@ -51,7 +51,7 @@ class SlotFile:
         self._durable = self._last = 0
         self._marks = [0] * _SLOTS
         """The number of the write that last touched each slot."""
-        self._writes = self._synced = 0
+        self._writes = self._synced = self._failed = 0
         self.is_new = os.fstat(self._fd).st_size == 0
         self.state = self._load()
 
@@ -103,13 +103,18 @@ class SlotFile:
         os.close(old)
 
     def sync(self) -> None:
-        """What was stored is durable when it returns. Raises OSError."""
+        """What was stored is durable when it returns. Raises OSError; then that state is never called durable, only one
+        that is stored later: after a sync that failed, Linux does not write it again.
+        """
         with self._lock:
             slot, mark, fd = self._last, self._marks[self._last], os.dup(self._fd)
         try:
-            if mark == self._synced:
+            if mark in (self._synced, self._failed):
                 return
             disk.sync(fd)
+        except OSError:
+            self._failed = mark
+            raise
         finally:
             os.close(fd)
         if self._synced == 0 and self.is_new:

@@ -18,6 +18,7 @@ from edge_agent.journal.recovery import Tail
 from edge_agent.journal.segment import Header, Segment, create_segment
 from edge_agent.journal.store import Store
 from edge_agent.journal.table import digest, pack_table
+from edge_agent.journal.unsynced import Unsynced
 from edge_agent.journal.view import View
 from edge_agent.model import Frame, TagTable
 
@@ -30,10 +31,13 @@ _NOTHING: Final = Frame.empty()
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a sync will make durable: chunks before `sequence`, of `rows` rows, up to `end` of the segment `fd`."""
+    """What a sync will make durable: chunks before `sequence`, of `rows` rows, from `at` to `end` of the segment, which
+    is open as `fd`.
+    """
 
     fd: int
-    segment: int
+    segment: Segment
+    at: int
     end: int
     sequence: int
     rows: int
@@ -73,6 +77,14 @@ class Writer:
         self._said: Mapping[str, Mapping[str, int]] = {}
         """Losses by machine that the log says already."""
         self._dirty = False
+        self._synced_end = 0
+        """Up to here the segment is durable."""
+        self._unsynced = Unsynced()
+
+    @property
+    def owes(self) -> bool:
+        """A sync failed, and what it left is not durable yet."""
+        return bool(self._unsynced)
 
     @property
     def is_open(self) -> bool:
@@ -88,7 +100,7 @@ class Writer:
         """What was found on disk, with the losses that could not be written until now."""
         self.recent.clear()
         self.view = replace(view, lost=merged(view.lost, self._unwritten))
-        self.durable = view.settled_rows
+        self.durable = min(self.durable, view.rows) if self._unsynced else view.settled_rows
         self._said = view.lost_at
 
     def resume(self, tail: Tail | None) -> None:
@@ -122,8 +134,10 @@ class Writer:
         except OSError:
             self._fd = None
             os.close(fd)
+            self._unsynced.keep(tail.segment.path, tail.segment.body, tail.end)
             raise
-        self._dirty, self.unsynced_bytes, self.durable = False, 0, self.view.rows
+        self._dirty, self.unsynced_bytes, self._synced_end = False, 0, self.view.end
+        self._reach(self.view.rows)
         if tail.segment.header.table == self._digest and self.view.end < self._size:
             disk.reserve(fd, self._size)
         else:
@@ -156,6 +170,7 @@ class Writer:
         )
         segment, fd = create_segment(self._store.path, header, self._table, self._size)
         self._fd = fd
+        self._synced_end = segment.body
         self.view = replace(view, segments=(*view.segments, segment), end=segment.body)
         self._open_front()
 
@@ -254,6 +269,16 @@ class Writer:
             self._is_durable(ticket)
         elif ticket.fd == self._fd:
             self.abandon()
+        else:  # it ended meanwhile: the sync at its end may not have known of this one's failure
+            self._unsynced.keep(ticket.segment.path, ticket.at, ticket.end)
+
+    def write_again(self, ticket: Ticket | None) -> None:
+        """What syncs that failed left is durable when it returns, besides `ticket`. Raises OSError."""
+        self._unsynced.write_again()
+        if ticket is not None:
+            self._is_durable(ticket)
+        elif not self._dirty:
+            self._reach(self.view.settled_rows)
 
     def sync(self) -> None:
         """What was written is durable."""
@@ -269,13 +294,22 @@ class Writer:
 
     def _ticket(self, fd: int) -> Ticket:
         view = self.view
-        return Ticket(fd, view.segments[-1].number, view.end, view.sequence, view.rows)
+        return Ticket(fd, view.segments[-1], self._synced_end, view.end, view.sequence, view.rows)
 
     def _is_durable(self, ticket: Ticket, stopped: int = 0) -> None:
-        self.durable = max(self.durable, ticket.rows)
-        if self._front is not None and ticket.segment == self.view.segments[-1].number:
+        self._reach(ticket.rows)
+        if ticket.segment != self.view.segments[-1]:
+            return
+        if ticket.fd == self._fd:
+            self._synced_end = max(self._synced_end, ticket.end)
+        if self._front is not None and not self._unsynced:
             with contextlib.suppress(OSError):
-                self._front.know(Mark(ticket.segment, ticket.end, ticket.sequence, ticket.rows, stopped))
+                self._front.know(Mark(ticket.segment.number, ticket.end, ticket.sequence, ticket.rows, stopped))
+
+    def _reach(self, rows: int) -> None:
+        """So many are durable, unless there are some among them that are not."""
+        if not self._unsynced:
+            self.durable = max(self.durable, rows)
 
     def _end_segment(self) -> None:
         """The last segment is whole: durable, and no longer than it must be."""
@@ -286,12 +320,14 @@ class Writer:
         except OSError:
             self.abandon()
             raise
-        self.durable, self._dirty, self.unsynced_bytes = self.view.settled_rows, False, 0
+        self._dirty, self.unsynced_bytes, self._synced_end = False, 0, self.view.end
+        self._reach(self.view.settled_rows)
         disk.truncate(self._fd, self.view.end)
         self.abandon()
 
     def stop(self) -> None:
         """Everything is in the segment, durable, and the mark of the end too."""
+        self._unsynced.write_again()
         if self.view.front or self._unwritten:
             self.write(())
         if self._fd is not None:
@@ -306,6 +342,7 @@ class Writer:
         fd, self._fd = self._fd, None
         if fd is None:
             return
+        self._unsynced.keep(self.view.segments[-1].path, self._synced_end, self.view.end)
         if fd == self._syncing:
             self._left.append(fd)
             return

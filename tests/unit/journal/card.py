@@ -15,6 +15,9 @@ in that moment. Rules, each at least as harsh as ext4 (data=ordered, delayed all
   writes that touched it, torn at any byte between two of these (beginning or end), or, in the bytes that were being
   written, as noise. Bytes that nothing wrote to stay ("powersafe overwrite", sqlite.org/psow.html): durable bytes are
   never hurt by a write beside them. Nor is a sector that is written over with just what it held.
+- Where `fails` says so, a write or a sync is answered with EIO. Of such a write nothing comes. After such a sync the
+  page cache calls clean what it could not write, so that no later sync writes it, and the power takes it; only what is
+  written again gets another chance (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
 """
 
 import contextlib
@@ -36,6 +39,7 @@ _ROOT = "/card"
 ROOT = Path(_ROOT)
 SECTOR = 512
 _FIRST_FD = 1 << 24
+_MAY_FAIL = {"pwrite", "fdatasync", "fsync"}
 _CHANGES = {"open", "pwrite", "ftruncate", "posix_fallocate", "fdatasync", "fsync", "rename", "unlink", "mkdir"}
 
 
@@ -49,6 +53,8 @@ class File:
     def __init__(self, durable=b""):
         self.durable = durable
         self.writes: list[tuple[int, bytes] | int] = []
+        self.failed = False
+        """There is what seems clean and is not on the card."""
 
     @cached_property
     def data(self):
@@ -68,7 +74,23 @@ class File:
 
     def sync(self):
         if self.writes:
-            self.durable, self.writes = bytes(self.data), []
+            self.durable, self.writes = bytes(self._written() if self.failed else self.data), []
+
+    def _written(self):
+        """What a sync writes where an earlier one failed: not what that one did not write."""
+        data = bytearray(self.durable)
+        for write in self.writes:
+            if isinstance(write, tuple):
+                at, new = write
+                _resize(data, max(len(data), at + len(new)))
+                data[at : at + len(new)] = new
+            else:
+                _resize(data, write)
+        return data
+
+    def fail(self):
+        """A sync did."""
+        self.failed, self.writes = self.failed or bool(self.writes), []
 
 
 class Folder(dict[str, Any]):
@@ -115,6 +137,7 @@ class Card:
         self.fds: dict[int, tuple[Any, int]] = {}
         self.locked: dict[int, int] = {}
         self.before: Callable[[str], None] = lambda call: None
+        self.fails: Callable[[str], bool] = lambda call: False
         self.calls = 0
         self._know(self.root)
 
@@ -583,6 +606,10 @@ class Mount:
             card = self.card
             if changes:
                 card.before(name)
+                if name in _MAY_FAIL and card.fails(name):
+                    if name != "pwrite" and isinstance(card.file(fd), File):
+                        card.file(fd).fail()
+                    _refuse(errno.EIO)
             return getattr(card, name)(fd, *args, **options)
 
         return call

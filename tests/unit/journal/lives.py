@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edge_agent.api import Answer, Refusal
+from edge_agent.errors import JournalError
 from edge_agent.journal.place import CursorState
 from edge_agent.model import Frame
 from tests.unit.journal.card import ROOT, BadLuck, Card, Chance, ContentsOnly, Luck, NamesOnly, Noise
@@ -46,8 +47,6 @@ class Known:
     told_lost: int = 0
     states: dict[str, list[CursorState]] = field(default_factory=lambda: {name: [] for name in SINKS})
     """All states of each cursor from the last durable one on; with None first where none is durable yet."""
-    opened: bool = False
-    """Opening has returned once: from then on the store must be there."""
 
     def moment(self):
         """A copy that stays as it is."""
@@ -84,15 +83,23 @@ def any_steps(chance, count):
 class Life:
     """Does steps on a journal, and keeps each moment before a call that changes the card."""
 
-    def __init__(self, mount):
-        self.mount, self.known = mount, Known(states={name: [None] for name in SINKS})
+    def __init__(self, mount, fails=lambda call: False):
+        """`fails`: which writes and syncs do, of those that are not part of opening."""
+        self.mount, self.known, self.fails = mount, Known(states={name: [None] for name in SINKS}), fails
+        self.failed = self.opening = False
+        """`failed`: a write or a sync has; what cursors hold on the card is then not known from outside."""
         self.moments = []
         self.serial = 0
         self._events: dict[str, int] = {}
         self._table = 0
         mount.insert(Card())
-        mount.card.before = self._before
+        mount.card.before, mount.card.fails = self._before, self._fails
         self._open()
+
+    def _fails(self, call):
+        fails = not self.opening and self.fails(call)
+        self.failed = self.failed or fails
+        return fails
 
     def _before(self, call):
         self.moments.append((call, self.mount.card.still(), self.known.moment()))
@@ -100,16 +107,21 @@ class Life:
     def live(self, steps):
         """Does them; all moments, also the one after the last step."""
         for name, *given in steps:
-            getattr(self, name)(*given)
+            try:
+                getattr(self, name)(*given)
+            except JournalError:
+                if name == "restart":
+                    break
         self._before("end")
         return self.moments
 
     def _open(self):
+        self.opening = True
         self.journal = open_journal(STORE, tags=TABLES[self._table], **SIZES)
         self.cursors = {name: self.journal.cursor(name) for name in SINKS}
         for name, cursor in self.cursors.items():
             self._saw(name, cursor.state)
-        self.known.opened = True
+        self.opening = False
 
     def _saw(self, name, state):
         if state not in self.known.states[name]:
@@ -143,7 +155,7 @@ class Life:
         known = self.known
         known.durable = dict(known.accepted)
         known.events, known.lost = dict(self._events), known.told_lost
-        known.states = {name: [state] for name, state in states.items()}
+        known.states = {name: [None, state] if self.failed else [state] for name, state in states.items()}
 
     def leave_behind(self, name):
         """Live goes first from now on."""
@@ -167,14 +179,18 @@ class Life:
         states.append(cursor.state)
 
     def restart(self):
-        """Stops in order, and starts."""
+        """Stops in order, and starts. Where the disk does not let it, it is as good as killed: see there."""
         states = {name: cursor.state for name, cursor in self.cursors.items()}
         self.journal.close()
         self._is_durable(states)
         self._open()
 
     def kill(self, another):
-        """Stops at once: all that was accepted is still in the page cache; starts, perhaps with another tag table."""
+        """Stops at once: all that was accepted is still in the page cache; starts, perhaps with another tag table. Not
+        between a sync that failed and the next: the next run can't know of it, and takes for durable what it finds.
+        """
+        if self.journal.error is not None:
+            return
         self._table = (self._table + another) % len(TABLES)
         self.mount.card.fds.clear()
         self.mount.card.locked.clear()
@@ -193,7 +209,7 @@ class Life:
         known.told_lost = sum(view.lost.values())
         self._events = {name: at for name, at in self._events.items() if at < view.sequence and name in known.events}
         self._is_durable({name: cursor.state for name, cursor in self.cursors.items()})
-        self.mount.card.before = self._before
+        self.mount.card.before, self.mount.card.fails = self._before, self._fails
 
     def _contents(self, copy):
         """All rows there are, by number, read on a copy, so that the reading leaves no trace."""
@@ -343,10 +359,11 @@ def _text(card, path):
 
 class Search:
     """Goes through the crash states of lives. Each is looked at once, so those that `check` counts are different from
-    each other. `thin`: only every so many moments.
+    each other. `thin`: only every so many moments. `fails`: see `Life`.
     """
 
-    def __init__(self, mount, chance, *, variants=4, cuts_while_opening=16, thin=1):
+    def __init__(self, mount, chance, *, variants=4, cuts_while_opening=16, thin=1, fails=None):
+        self.fails = fails or (lambda call: False)
         self.mount, self.chance, self.variants, self.thin = mount, chance, variants, thin
         self.every = cuts_while_opening
         self.check = Check(mount)
@@ -361,7 +378,7 @@ class Search:
 
     def through(self, steps):
         """Each moment of a life, with each luck."""
-        moments = Life(self.mount).live(steps)
+        moments = Life(self.mount, self.fails).live(steps)
         for call, still, known in moments[self.chance.randrange(self.thin) :: self.thin]:
             for luck in self.lucks(still):
                 card = still.after_power_cut(luck)

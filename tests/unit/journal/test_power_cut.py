@@ -1,5 +1,5 @@
 """The power goes at any moment, and the card kept any part of what was not synced: nothing durable is lost, no value is
-wrong, every start succeeds, the ledger balances.
+wrong, every start succeeds, the ledger balances. Also where a write or a sync was answered with EIO before that.
 
 Proves the line "power cut: an in-process file-system model that drops, tears and reorders un-synced writes, driven by
 hypothesis (>= 100,000 crash states in <= 5 min)". The model and its rules: card.py; what must hold: lives.py. The
@@ -16,7 +16,19 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from edge_agent.journal import chunk, disk, journal, opening, quarantine, reader, recovery, segment, slots, writer
+from edge_agent.journal import (
+    chunk,
+    disk,
+    journal,
+    opening,
+    quarantine,
+    reader,
+    recovery,
+    segment,
+    slots,
+    unsynced,
+    writer,
+)
 from tests.unit.journal import material
 from tests.unit.journal.card import mounted
 from tests.unit.journal.lives import SINKS, Search, any_steps
@@ -80,11 +92,13 @@ def quick(monkeypatch):
     gc.enable()
 
 
-def search_until(states, seed, *, steps=11, variants=4):
-    """Lives of chance until so many states have been looked at; says how long one took."""
+def search_until(states, seed, *, steps=11, variants=4, failing=0.0):
+    """Lives of chance until so many states have been looked at; says how long one took. `failing`: the share of writes
+    and syncs that are answered with EIO.
+    """
     chance, began = random.Random(seed), time.process_time()
     with mounted() as mount:
-        search = Search(mount, chance, variants=variants)
+        search = Search(mount, chance, variants=variants, fails=lambda call: chance.random() < failing)
         while search.check.states < states:
             search.through(any_steps(chance, steps))
     took = time.process_time() - began
@@ -135,9 +149,56 @@ def test_twenty_thousand_crash_states_of_lives_by_hypothesis():
 
 @pytest.mark.proof
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", range(4))
-def test_twenty_thousand_crash_states_of_lives_by_chance(part):
-    assert search_until(STATES, part) >= STATES
+@pytest.mark.parametrize(("part", "failing"), [(0, 0.0), (1, 0.0), (2, 0.03), (3, 0.15)])
+def test_twenty_thousand_crash_states_of_lives_by_chance(part, failing):
+    assert search_until(STATES, part, failing=failing) >= STATES
+
+
+class Nth:
+    """The one call of a life that fails."""
+
+    def __init__(self, number):
+        self.left = number
+
+    def __call__(self, call):
+        self.left -= 1
+        return self.left == -1
+
+
+SHORT = (
+    *(
+        ("append", 4, False, True),
+        ("sync",),
+        ("append", 3, False, False),
+        ("deliver", "hub", 5, True, False),
+        ("sync",),
+    ),
+    *(("append", 150, True, False), ("sync",), ("append", 150, True, False), ("deliver", "hub", 9, False, False)),
+    *(("append", 2, False, True), ("sync",), ("sync",), ("restart",), ("append", 2, False, False), ("sync",)),
+)
+
+
+def every_call_fails(steps, **how):
+    """One after the other, each in a life of its own; how many there are."""
+    for number in range(10_000):
+        fails = Nth(number)
+        with mounted() as mount:
+            Search(mount, random.Random(number), fails=fails, **how).through(steps)
+        if fails.left >= 0:
+            return number
+    raise AssertionError("a life has an end")
+
+
+@pytest.mark.timeout(180)
+def test_a_write_or_sync_that_fails_makes_nothing_durable_that_is_not():
+    """EIO, then a power cut: what `sync` called durable after that is there."""
+    assert every_call_fails(SHORT, variants=0, thin=12, cuts_while_opening=10**6) > 20
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(600)
+def test_every_write_and_sync_of_a_full_life_fails_in_turn():
+    assert every_call_fails(FULL, variants=1, thin=3, cuts_while_opening=10**6) > 100
 
 
 @pytest.mark.long
@@ -166,11 +227,21 @@ MISTAKES = {
     "slots have no checksum": [(slots, "crc", lambda data, start: 0)],
     "chunks have no checksum": [(chunk, "crc", lambda data, start: 0)],
     "there are two slots": [(slots, "_SLOTS", 2)],
+    "what a failed sync left is not written again": [(unsynced, "_write", _nothing)],
 }
 
 
 ROWS_ONE_BY_ONE = (*(("append", 4, False, False),) * 6, *(("deliver", "hub", 1, False, False),) * 24)
 """Slots that are written over while nothing is synced, by such as have the same length."""
+
+
+def find_it(mistake):
+    if mistake == "what a failed sync left is not written again":
+        every_call_fails(SHORT, variants=0)
+        return
+    with mounted() as mount:
+        steps = ROWS_ONE_BY_ONE if mistake == "slots have no checksum" else FULL
+        Search(mount, random.Random(1), variants=20).through(steps)
 
 
 @pytest.mark.timeout(180)
@@ -179,7 +250,6 @@ def test_a_mistake_in_the_journal_is_found(mistake, monkeypatch):
     """What shows that the model can find anything at all."""
     for where, name, instead in MISTAKES[mistake]:
         monkeypatch.setattr(where, name, instead)
-    steps = ROWS_ONE_BY_ONE if mistake == "slots have no checksum" else FULL
-    with mounted() as mount, pytest.raises((AssertionError, ValueError, StopIteration)) as found:
-        Search(mount, random.Random(1), variants=20).through(steps)
+    with pytest.raises((AssertionError, ValueError, StopIteration)) as found:
+        find_it(mistake)
     print(f"{type(found.value).__name__}: {found.value}")

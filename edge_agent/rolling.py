@@ -8,12 +8,11 @@ import structlog
 from edge_agent.errors import EdgeAgentError, JournalError, Words
 from edge_agent.inbox import Inbox
 from edge_agent.journal.roller import Roller
+from edge_agent.supervise import contained
 from edge_agent.worker import Worker
 
 EVERY_S: Final = 1.0
 _AFTER_FAULT_S: Final = 60.0
-_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-"""What a defect raises."""
 _log = structlog.get_logger("rollup")
 
 
@@ -25,6 +24,7 @@ class Rolling:
         self._worker = Worker("rollups")
         self._told: JournalError | None = None
         self._fault: EdgeAgentError | None = None
+        self._more = False
 
     @property
     def error(self) -> EdgeAgentError | None:
@@ -46,32 +46,21 @@ class Rolling:
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
-            more = await self._worker.run(self._turn)
+            defect = await contained(self._turn, "rollups_failed")
+            self._fault = None if defect is None else _unexpected(defect)
+            if defect is not None:
+                await self._worker.run(self._roller.begin_anew)
             self._say()
-            if not more:
+            if defect is not None or not self._more:
                 await anyio.sleep(EVERY_S if self._fault is None else _AFTER_FAULT_S)
 
     async def close(self, timeout: float) -> None:
         """At stop: rolls up what is there, for at most about `timeout` seconds; the next start does the rest."""
-        await self._worker.run(lambda: self._close(timeout))
+        await contained(lambda: self._worker.run(lambda: self._roller.close(timeout)), "rollups_failed")
         self._say()
 
-    def _turn(self) -> bool:
-        try:
-            more = self._roller.turn()
-        except _FAULTS as error:
-            _log.exception("rollups_failed")
-            self._fault = _unexpected(error)
-            self._roller.begin_anew()
-            return False
-        self._fault = None
-        return more
-
-    def _close(self, timeout: float) -> None:
-        try:
-            self._roller.close(timeout)
-        except _FAULTS:
-            _log.exception("rollups_failed")
+    async def _turn(self) -> None:
+        self._more = await self._worker.run(self._roller.turn)
 
     def _say(self) -> None:
         error = self._roller.error

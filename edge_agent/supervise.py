@@ -1,7 +1,8 @@
 """One supervisor per link: starts its connector, watches that it lives, starts it again when it does not.
 
 This is the one place, beside the CLI's last line, that catches everything: a fault in one connector must not reach its
-neighbours, and one in what the agent says of itself (`contained`) not its work. What the supervisor promises:
+neighbours, and one in rollups or in what the agent says of itself (`contained`) not its work. What the supervisor
+promises:
 
 - A server that is absent at start is normal: the link is `waiting`, its tags say so, and it is tried again.
 - A link is up only when a value or a sign of life came within the connector's `silence`; else it is restarted.
@@ -29,12 +30,14 @@ STEADY_S: Final = 30.0
 """A link that stayed up this long starts its back-off from the first step again."""
 
 
-async def contained(work: Callable[[], Awaitable[None]], event: str) -> None:
-    """Does what nobody's data depends on; a defect in it is logged as `event` and ends nothing else."""
+async def contained(work: Callable[[], Awaitable[None]], event: str) -> Exception | None:
+    """Does what no raw data depends on; a defect in it is logged as `event`, given back, and ends nothing else."""
     try:
         await work()
-    except Exception:  # noqa: BLE001 - the supervisor's purpose, as below
+    except Exception as error:  # noqa: BLE001 - the supervisor's purpose, as below
         _log.exception(event)
+        return error
+    return None
 
 
 @dataclass

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from edge_agent.errors import JournalError
 from edge_agent.journal import disk
-from edge_agent.journal.long import long_path
+from edge_agent.journal.long import LongFile, long_path
 from edge_agent.journal.minutes import MAX_CELLS, Minutes
 from edge_agent.journal.roller import EVERY_S, Roller
 from edge_agent.journal.rollup import MINUTE_NS, Rollups, merged, pack_rollups
 from edge_agent.journal.rollup_layout import unpack_rollups
 from edge_agent.journal.rollup_reader import RollupReader
+from edge_agent.journal.segment import read_segment
 from edge_agent.model import Frame, Kind
 from tests.naive import naive_rollups
 from tests.unit.journal.material import (
@@ -203,6 +204,34 @@ def test_times_and_tags_choose(tmp_path):
     twin = naive_rollups([all_rows])
     assert figures(found)[0, minute][0] == twin[6, minute].count
     assert figures(found)[2, minute][6] == twin[1, minute].last
+
+
+def test_groups_read_together_are_those_read_alone_and_a_damaged_one_is_missed_alone(tmp_path):
+    path, tags = tmp_path / "journal", table(48)
+    life, parts = Life(path, tags), []
+    for turn in range(3):
+        parts.append(frame(turn * 4800, 4800, 48))
+        life.journal.append(parts[-1])
+        life.clock.tick(EVERY_S)
+        life.turn()
+    life.stop()
+    paths = list(tags.paths)
+    assert same(read(path, paths), parts)
+    for number in (0, 15, 16, 47):
+        assert same(read(path, [paths[number]]), parts, {number: 0})
+    assert same(read(path, [paths[number] for number in (40, 3, 17)]), parts, {40: 0, 3: 1, 17: 2})
+    (segment,) = segment_files(long_path(path))
+    data = bytearray(segment.read_bytes())
+    with LongFile(read_segment(segment)) as file:
+        chunk = list(file.chunks())[1]
+    data[chunk.offset + int(chunk.contents.ends[1]) - 5] ^= 1
+    segment.write_bytes(data)
+    group, found = chunk.contents.groups[1], read(path, paths)
+    whole = [part.rows((part.tag < group["first"]) | (part.tag > group["last"])) for part in parts]
+    lost = parts[1].rows((parts[1].tag >= group["first"]) & (parts[1].tag <= group["last"]))
+    assert int(found.count.sum()) == 3 * 4800 - len(lost)
+    outside = (found.tag < group["first"]) | (found.tag > group["last"])
+    assert same(found.rows(outside), whole)
 
 
 def test_another_configuration_leaves_the_minutes_of_the_first(tmp_path):

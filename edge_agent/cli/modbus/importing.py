@@ -52,7 +52,7 @@ def _chosen(sheets: Sequence[Sheet], table: Path, order: Order) -> tuple[Sheet, 
         heading = find_heading(sheet, given)
         if heading is not None:
             return sheet, heading
-    raise _refused(table, *_NO_HEADING)
+    raise _no_heading(table, sheets)
 
 
 def _maps(maps: Sequence[str], table: Path) -> Mapping[str, str]:
@@ -175,10 +175,19 @@ def _refused(table: Path, cause: Words, cure: Words) -> ConfigError:
 
 
 _OTHER_PLACE: Final = Words("다른 폴더를 --output 으로 지정하십시오", "name another folder with --output")
-_NO_HEADING: Final = (
-    Words("주소 열의 제목을 찾지 못했습니다", "no line of headings with an address among them was found"),
-    Words(
-        "첫 줄에 주소, 태그명, 형식 같은 제목을 쓰거나 --map '제목=address' 로 알려 주십시오",
-        "write headings such as address, name, type above the columns, or say --map 'HEADING=address'",
-    ),
-)
+
+
+def _no_heading(table: Path, sheets: Sequence[Sheet]) -> ConfigError:
+    """Names what stands in the fullest row: mostly those are the headings."""
+    rows = [row for sheet in sheets for row in sheet.rows[:60]]
+    fullest = max(rows, key=lambda row: len(set(row.filled)), default=None)
+    seen = ", ".join(_flat(cell) for cell in (fullest.filled if fullest else ())[:12])
+    line = fullest.line if fullest else 0
+    return _refused(
+        table,
+        Words("주소 열의 제목을 찾지 못했습니다", "no line of headings with an address among them was found"),
+        Words(
+            f"--map '제목=address' 로 알려 주십시오. {line}번째 줄: {seen}",
+            f"say --map 'HEADING=address'; line {line} has: {seen}",
+        ),
+    )

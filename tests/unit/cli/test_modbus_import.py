@@ -158,7 +158,7 @@ def test_columns_bits_and_areas_of_other_tables(tmp_path):
         (["none.csv"], "none.csv"),
         (["old.xls"], "save it from Excel as .xlsx"),
         (["torn.xlsx"], "no Excel workbook"),
-        (["plain.csv"], "--map 'HEADING=address'"),
+        (["plain.csv"], "--map 'HEADING=address'; line 1 has: a, b"),
         (["plain.csv", "--map", "a=adress"], "is not understood"),
         (["book.xlsx", "--sheet", "x"], "give --sheet one of: Sheet, 주소표"),
         (["folder"], "folder"),

@@ -6,6 +6,7 @@ request without the silence that RTU asks for; and a time-out costs everybody on
 bytes are our own affair (serial_line.py), and the library is held to the frames of tests/unit/modbus/test_adapter.py.
 """
 
+import re
 from typing import Final
 
 from pymodbus.framer.ascii import FramerAscii
@@ -14,6 +15,7 @@ from pymodbus.pdu import DecodePDU
 
 _RTU: Final = FramerRTU(DecodePDU(is_server=False))
 _ASCII: Final = FramerAscii(DecodePDU(is_server=False))
+_DIGITS: Final = re.compile(rb":(?:[0-9A-Fa-f]{2}){3,}\r\n")
 
 
 def rtu_frame(adu: bytes) -> bytes:
@@ -33,5 +35,7 @@ def ascii_frame(adu: bytes) -> bytes:
 
 def ascii_adu(frame: bytes) -> bytes | None:
     """Unit and PDU of one ASCII frame, colon to line feed; None where it is damaged."""
+    if not _DIGITS.fullmatch(frame):  # pymodbus raises ValueError there
+        return None
     used, unit, _, pdu = _ASCII.decode(frame)
     return bytes((unit,)) + pdu if used == len(frame) and pdu else None

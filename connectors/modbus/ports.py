@@ -1,7 +1,6 @@
 """Serial ports of this machine: which there are, their stable names, and who uses one."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,23 +64,23 @@ def caution(path: str) -> tuple[Words, Words] | None:
 
 def users(path: str) -> list[str]:
     """Other programs that have the port open, as `name (pid)`, as far as this one may see. Reads /proc: takes ms."""
-    device = os.path.realpath(path)
-    own = str(os.getpid())
-    processes = (entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and entry.name != own)
-    return [f"{_name(process)} ({process.name})" for process in processes if device in _opened(process)]
+    device, own = os.path.realpath(path), str(os.getpid())
+    with os.scandir("/proc") as entries:
+        processes = [entry.name for entry in entries if entry.name.isdigit() and entry.name != own]
+    return [f"{_name(process)} ({process})" for process in processes if _has_open(process, device)]
 
 
-def _opened(process: Path) -> Iterator[str]:
+def _has_open(process: str, device: str) -> bool:
     try:
-        for opened in (process / "fd").iterdir():
-            yield str(opened.readlink())
+        with os.scandir(f"/proc/{process}/fd") as entries:
+            return any(os.readlink(entry.path) == device for entry in entries)  # noqa: PTH115 - thousands of them
     except OSError:
-        return
+        return False
 
 
-def _name(process: Path) -> str:
+def _name(process: str) -> str:
     try:
-        return (process / "comm").read_text().strip()
+        return Path("/proc", process, "comm").read_text().strip()
     except OSError:
         return "?"
 

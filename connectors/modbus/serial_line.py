@@ -204,11 +204,11 @@ class SerialLine:
         self._flight = None
         self._busy_since = now
         self._free_at = now + self._tempo.drain
+        self._owe(flight, max(now, self._overdue) + scan.timeout)  # what was damaged may have been another's
         if self._hopeless < inf:
             self.damaged += 1
             scan.answer(flight.block, _GARBAGE, 0, len(_GARBAGE), self._clock.wall(), now - flight.sent)
         else:
-            self._owe(flight, now + scan.timeout)
             scan.time_out(flight.block)
         self._settle(scan)
 

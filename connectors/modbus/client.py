@@ -70,8 +70,8 @@ class ModbusConnector:
     def _limit(self) -> Callable[[], int]:
         """Most requests in flight over all units at the moment."""
         gateway = self._learned.gateway
-        windows = [unit.window for unit in self._learned.units.values()] if gateway is None else [gateway]
-        return lambda: sum(window.size for window in windows)
+        first, *others = [unit.window for unit in self._learned.units.values()] if gateway is None else [gateway]
+        return (lambda: first.size + sum(window.size for window in others)) if others else (lambda: first.size)
 
     def _mourn(self) -> None:
         if all(poller.dead for poller in self._pollers):

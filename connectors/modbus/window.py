@@ -36,7 +36,7 @@ class Window:
         self._bound = bound
         self._proven, self._doubts = min(bound, kept.proven), kept.doubts
         self._calm = self._proof = 0
-        self._trying = False
+        self._trying = kept.trying
         self._not_before = now + self._wait() if kept.doubts else now
         if kept.trying:
             self.doubt(now)

@@ -34,11 +34,14 @@ def bus_of_ten() -> dict[int, Slave]:
     return slaves | {7: Slave(always(0.6))} | {unit: Slave(never) for unit in (8, 9, 10)}
 
 
-@pytest.mark.parametrize(("interval", "timeout"), [(1.0, 0.5), (0.5, 0.5), (1.0, 1.0)])
+@pytest.mark.parametrize(
+    ("interval", "timeout"),
+    [(1.0, 1.0), pytest.param(0.5, 0.5, marks=pytest.mark.long), pytest.param(1.0, 0.5, marks=pytest.mark.long)],
+)
 def test_six_good_slaves_keep_their_rate_beside_three_dead_ones_and_a_late_one(interval: float, timeout: float) -> None:
     link = link_of({unit: [0, 2, 4, 6] for unit in range(1, 11)}, interval=f"{interval}s", timeout=f"{timeout}s")
     plant = Plant(link, lambda: Gateway(bus_of_ten(), line=0.01, gives_up=timeout + 0.2))
-    seconds = 600
+    seconds = 400
     run(plant.run(seconds))
     watcher = plant.watcher
     for unit in range(6):
@@ -83,7 +86,7 @@ def swapped(asked: Asked, newest: int) -> int:
 
 
 REQUESTS = [
-    pytest.param(2000, id="short"),
+    pytest.param(1200, id="short"),
     pytest.param(125_000, id="long", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
 ]
 
@@ -198,7 +201,7 @@ def test_a_memory_of_another_device_does_no_harm(tmp_path: Path) -> None:
     memory = LinkMemory(tmp_path / "a.json")
     run(Plant(link, lambda: Gateway(poor), memory).run(100))
     plant = Plant(link, lambda: Gateway(rich), memory)
-    run(plant.run(4000))
+    run(plant.run(3800))
     assert plant.watcher.good[10] > 300
     assert plant.connector._pollers[0].known.registers is None
     assert len(plant.connector._pollers[0]._scan.blocks) <= 5
@@ -209,12 +212,10 @@ def test_a_pause_that_a_device_needs_is_learned() -> None:
     plant = Plant(
         link_of({1: WIDE}, interval="2s", timeout="300ms", max_registers=40), lambda: Gateway(slaves, gives_up=0.01)
     )
-    run(plant.run(120))
-    before = dict(plant.watcher.good)
+    run(plant.run(240))
     assert 0.01 <= plant.connector._learned.units[1].pace.pause <= 0.064
-    run(plant.run(120))
     assert not plant.watcher.wrong
-    assert all(plant.watcher.good[number] - before[number] >= 0.4 * 60 for number in before)
+    assert all(count >= 0.9 * 120 for count in plant.watcher.good.values())
 
 
 def test_what_a_request_costs_is_learned_and_the_plan_follows() -> None:

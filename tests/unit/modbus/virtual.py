@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 from connectors.modbus import client
 from connectors.modbus.client import ModbusConnector
 from connectors.modbus.config import ModbusLink
-from connectors.modbus.tcp import TcpConnection
+from connectors.modbus.stream import StreamConnection
+from connectors.modbus.tcp import not_connected
 from connectors.modbus.wire import Line
-from edge_agent.api import Frame, Memory
+from edge_agent.api import Clock, Frame, Memory
 
 T = TypeVar("T")
 
@@ -122,13 +123,13 @@ class Gateway(asyncio.Transport):
         self.arrived: dict[int, float] = {}
         """When each request came, by its serial number."""
         self.most_waiting = 0
-        self.connection: TcpConnection | None = None
+        self.connection: StreamConnection | None = None
         self._socket = socket.socket()
         self._worker: asyncio.Task[None] | None = None
 
-    async def connect(self, _host: str, _port: int, _timeout: float, line: Line, clock: Any) -> TcpConnection:
-        """In place of tcp.connect."""
-        self.connection = TcpConnection(line, clock)
+    async def connect(self, _link: ModbusLink, clock: Clock, limit: Callable[[], int]) -> StreamConnection:
+        """In place of session.open_link."""
+        self.connection = StreamConnection(Line(clock, limit, "modbus://gateway:502"), clock, not_connected)
         self.connection.connection_made(self)
         self._worker = asyncio.get_running_loop().create_task(self._work())
         return self.connection
@@ -237,8 +238,8 @@ class Plant:
         self.gateway = self._gateway()
         self.watcher.arrived = self.gateway.arrived
         tags = sum(len(device.tags) for device in self.link.devices)
-        original = client.tcp.connect
-        client.tcp.connect = self.gateway.connect  # type: ignore[assignment]  # the one place where the world ends
+        original = client.open_link
+        client.open_link = self.gateway.connect  # type: ignore[assignment]  # the one place where the world ends
         try:
             self.connector = ModbusConnector(self.link, range(tags), VirtualClock(), self._memory)
             task = asyncio.get_running_loop().create_task(self.connector.run(self.watcher))
@@ -251,4 +252,4 @@ class Plant:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
         finally:
-            client.tcp.connect = original
+            client.open_link = original

@@ -107,18 +107,12 @@ def test_a_faulty_configuration_ends_with_78(tmp_path: Path, lang: str, words: s
     assert not (tmp_path / "agent" / "state").exists(), "nothing is begun on a faulty configuration"
 
 
-def test_a_second_agent_on_the_same_state_ends_with_75(tmp_path: Path, mbserver: Any) -> None:
+def test_status_says_it_in_both_languages_and_a_second_agent_ends_with_75(tmp_path: Path, mbserver: Any) -> None:
     agent = start(tmp_path, config([meters(mbserver().port)]))
     done = run_command(agent, "run", str(agent.config))
     assert done.returncode == 75, done
     assert "already_running" in done.stderr
     assert balanced(agent.until("values", all_good())["ledger"][0]), "the first one is not disturbed"
-    finish(agent)
-
-
-def test_status_says_it_in_both_languages(tmp_path: Path, mbserver: Any) -> None:
-    agent = start(tmp_path, config([meters(mbserver().port)]))
-    agent.until("values", all_good())
     as_json = run_command(agent, "status", str(agent.config), "--json")
     assert as_json.returncode == 0
     assert as_json.stdout.count("\n") == 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
@@ -28,12 +28,18 @@ VALUES: dict[str, float] = {
 }
 
 
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[ModbusRig]:
-    made = ModbusRig(tmp_path)
-    await made.start()
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModbusRig]:
+    made = ModbusRig(tmp_path_factory.mktemp("rig"))
     yield made
-    await made.stop()
+    anyio.run(made.stop)
+
+
+@pytest.fixture
+async def rig(plant: ModbusRig) -> ModbusRig:
+    """A running server, as from its start."""
+    await plant.start()
+    return plant
 
 
 def link_to(port: int, tags: list[dict[str, Any]], **device: Any) -> ModbusLink:

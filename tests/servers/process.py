@@ -66,11 +66,13 @@ def answers(port: int) -> bool:
 
 
 def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without what would turn a server or client to another address."""
+    """This process's environment without what would turn a server or client to another address, or have each process
+    compile the product's modules anew.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.lower().endswith("_proxy") and not name.startswith(("INFLUX", "NODE_OPTIONS"))
+        if not name.lower().endswith("_proxy") and not name.startswith(("INFLUX", "NODE_OPTIONS", "PYTHONDONTWRITE"))
     }
     return kept | dict(more or {})
 

@@ -264,13 +264,14 @@ class _DialledConnection(StreamConnection):
             super().data_received(data)
 
     async def close(self) -> None:
+        failed = self.broken
         await super().close()
         if self._closed:
             return
         self._closed = True
         if self._expectation.caller is self._caller:
             self._expectation.caller = None
-        self._listener.leave(self._link, linger=self.broken)
+        self._listener.leave(self._link, linger=failed)
 
 
 def _hung_up(operation: str, name: str, error: Exception | None) -> EdgeAgentError:

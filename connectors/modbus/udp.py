@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from typing import Final
+from typing import Final, cast
 
 import anyio
 
@@ -38,8 +38,7 @@ class UdpConnection(StreamConnection, asyncio.DatagramProtocol):
     _socket: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101 - what the loop promises, for the checker
-        self._socket = transport
+        self._socket = cast(asyncio.DatagramTransport, transport)  # asyncio's own is none in name before 3.13
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         whole = len(data) > _HEADER + 1 and len(data) == _HEADER + int.from_bytes(data[4:6], "big")

@@ -120,7 +120,7 @@ async def test_a_cable_pulled_a_hundred_times_is_found_again_and_leaves_nothing_
 
 
 async def test_the_program_that_has_the_port_open_is_named(line: RtuLine) -> None:
-    code = f"import os; f = os.open({line.path!r}, os.O_RDWR | os.O_NOCTTY); print('open', flush=True); input()"
+    code = f"import serial; port = serial.Serial({line.path!r}, exclusive=True); print('open', flush=True); input()"
     with subprocess.Popen(  # noqa: ASYNC220 - a test: nothing else waits
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:

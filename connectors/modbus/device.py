@@ -1,18 +1,70 @@
 """How one unit on a Modbus link is written in the configuration: what it can take, and its tags."""
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from connectors.modbus.fault import fault, some
-from connectors.modbus.point import Order
+from connectors.modbus.notation import AddressRange, AreaSection, resolved
+from connectors.modbus.point import Order, Span
 from connectors.modbus.tag import ModbusTag
-from edge_agent.api import Duration, Section, Words
+from edge_agent.api import Duration, LabelSection, Section, Words
 
 
-class ModbusDevice(Section):
+def numbers_of(written: Any) -> list[int]:
+    """Modules as they are written: `4` means 1 to 4, a list means those."""
+    if type(written) is int:
+        return list(range(1, written + 1)) if 0 < written <= 1000 else [written]
+    return [number for number in written if type(number) is int] if isinstance(written, list | tuple) else []
+
+
+def _counted(written: Any) -> Any:
+    return tuple(numbers_of(written)) if type(written) is int else written
+
+
+class Notations(Section):
+    """How a unit's manual writes addresses, and what the unit cannot take. Keys of a device and of a profile."""
+
+    area: Literal["CO", "DI", "HR", "IR"] | None = None
+    """The area of addresses that name none: hexadecimal ones, and with `base` all bare numbers."""
+    base: Literal[0, 1] | None = None
+    """From where bare numbers count: 0 for wire addresses, 1 for register numbers. Then 40001 is just a number."""
+    areas: dict[str, AreaSection] = Field(default_factory=dict)
+    """Where a PLC's areas lie: `D0: HR:0` says that D0 is holding register 0, so D100 is HR:100."""
+    pause: Annotated[Duration, Field(ge=0, le=10)] = Field(default="0s")  # type: ignore[assignment]  # made a number
+    """Quiet that the unit needs between an answer and the next question."""
+    singles: bool = False
+    """Each tag is read alone."""
+    forbidden: Annotated[tuple[AddressRange, ...], Field(strict=False)] = ()
+    """Addresses that no request may touch: `HR:100-120`."""
+
+    @field_validator("tags", "points", mode="before", check_fields=False)
+    @classmethod
+    def _resolve(cls, listed: Any, info: ValidationInfo) -> Any:
+        return resolved(listed, info.data)
+
+    @field_validator("modules", mode="before", check_fields=False)
+    @classmethod
+    def _resolve_modules(cls, written: Any, info: ValidationInfo) -> Any:
+        if not isinstance(written, dict) or "points" not in written:
+            return written
+        return written | {"points": resolved(written["points"], info.data)}
+
+
+class ModbusDevice(Notations):
     """One unit on the link. The same unit may come twice, with tags at different intervals."""
+
+    profile: str = ""
+    """The instrument that it is; the configuration's loader puts what its profile says into the keys below."""
+    prefix: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*)?$")] = ""
+    """Before the names of the profile's tags."""
+    modules: Annotated[tuple[int, ...], Field(strict=False), BeforeValidator(_counted)] = ()
+    """How many modules of the profile, or which."""
+    points: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """The points of the profile that are read; all but the optional ones unless said."""
+    label: LabelSection = LabelSection()
+    """Before the labels of the profile's tags."""
 
     unit: Annotated[int, Field(ge=0, le=255)] = 1
     machine: str = ""
@@ -33,10 +85,36 @@ class ModbusDevice(Section):
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
+        self._check_profile()
         for tag in self.tags:
             self._check_width(tag)
             self._check_interval(tag)
+            self._check_forbidden(tag)
         return self
+
+    def _check_profile(self) -> None:
+        useless = [key for key in ("prefix", "modules", "points", "label") if key in self.model_fields_set]
+        if useless and not self.profile:
+            fault(
+                f"profile_{useless[0]}_alone",
+                Words(f"{useless[0]} 는 profile 과 함께 씁니다", f"`{useless[0]}` goes with `profile` only"),
+                Words(f"profile: 을 쓰거나 {useless[0]} 줄을 지우십시오", f"name a profile, or remove `{useless[0]}`"),
+            )
+
+    def _check_forbidden(self, tag: ModbusTag) -> None:
+        for span in tag.spans:
+            found = next((no for no in self.forbidden if no.overlaps(span)), None)
+            if found is not None:
+                fault(
+                    "address_forbidden",
+                    Words(f"{tag.tag}: 읽으면 안 되는 주소입니다", f"{tag.tag} lies where no request may read"),
+                    Words("forbidden 을 확인하십시오", "look at `forbidden`"),
+                )
+
+    @property
+    def refused(self) -> frozenset[Span]:
+        """What no request may cover."""
+        return frozenset(Span(no.function, at, at + 1) for no in self.forbidden for at in range(no.start, no.end))
 
     def _check_width(self, tag: ModbusTag) -> None:
         need, most = tag.addresses, self.max_registers

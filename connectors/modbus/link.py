@@ -10,7 +10,9 @@ from connectors.modbus.device import ModbusDevice
 from connectors.modbus.fault import some
 from connectors.modbus.place import ModbusPlace
 from connectors.modbus.point import Point
+from connectors.modbus.profile import Profile
 from connectors.modbus.tag import ModbusTag
+from edge_agent.api import ProfileSection
 
 
 class ModbusLink(ModbusPlace):
@@ -35,6 +37,10 @@ class ModbusLink(ModbusPlace):
     def bound(self) -> int:
         """Most requests in flight over all units that may ever be tried."""
         return 1 if self.one_at_a_time else min(device.window for device in self.devices)
+
+    @classmethod
+    def profile_section(cls) -> type[ProfileSection]:
+        return Profile
 
     def tag_list(self) -> Sequence[ModbusTag]:
         """Device by device, as written."""

@@ -51,6 +51,10 @@ class Span(NamedTuple):
         """Whether `other` lies wholly inside."""
         return self.function == other.function and self.start <= other.start and other.end <= self.end
 
+    def overlaps(self, other: "Span") -> bool:
+        """Whether they have an address in common."""
+        return self.function == other.function and self.start < other.end and other.start < self.end
+
 
 class Sentinel(NamedTuple):
     """A raw value that is no measurement, and the status that says so."""

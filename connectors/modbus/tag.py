@@ -15,7 +15,7 @@ from connectors.modbus.aside import (
     ValidFromSection,
 )
 from connectors.modbus.fault import fault
-from connectors.modbus.point import BOOL, TEXT, WORDS, Encoding, Order, Point, Sentinel, width
+from connectors.modbus.point import BOOL, TEXT, WORDS, Encoding, Order, Point, Sentinel, Span, width
 from edge_agent.api import TagSection, Words
 
 _TYPE: Final = re.compile(r"text([1-9]\d{0,2})")
@@ -112,6 +112,11 @@ class ModbusTag(TagSection):
     def addresses(self) -> int:
         """How many registers or coils the value occupies."""
         return width(self.kind, self.address.bit, self.size)
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """All addresses that must be read to know the value."""
+        return self.point(0, "ABCD").spans
 
     def _check_type(self) -> None:
         one_bit = not self.address.is_register or self.address.bit != WHOLE

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -123,6 +123,41 @@ class TagSection(Section):
     range: Annotated[tuple[float, float], Field(strict=False), AfterValidator(_ordered)] | None = None
     """Lowest and highest value that the instrument can show (EURange)."""
     label: LabelSection = LabelSection()
+    states: dict[int, LabelSection] = Field(default_factory=dict)
+    """What the numbers of a state mean, for people: the value stays the number."""
+
+
+class ProfileSection(Section):
+    """What a connector knows of an instrument, whichever machine it is on: see `edge_agent.config.profile`.
+
+    `written` is always a device as plain data from the file, not yet validated; `data` the profile as plain data.
+    """
+
+    profile: Name
+
+    def signals(self) -> Collection[str]:
+        """The names that `points` may choose from."""
+        raise NotImplementedError
+
+    def settings(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Keys of the device, where it does not have them itself."""
+        raise NotImplementedError
+
+    def tags(self, data: Mapping[str, Any], written: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """The tags of this device as the file would have them. What is wrong with `written` is ignored here."""
+        raise NotImplementedError
+
+    def line(self, data: Mapping[str, Any], link: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Keys of the link, where neither it nor an earlier device's profile has them."""
+        return {}
+
+    def misuse(self, written: Mapping[str, Any]) -> Iterable[tuple[str, Words, Words]]:
+        """(key of the device, cause, cure) of each mistake that only the profile can see."""
+        return ()
+
+    def cautions(self, written: Mapping[str, Any]) -> Iterable[tuple[Words, Words]]:
+        """(cause, cure) of what works but should be looked at."""
+        return ()
 
 
 class LinkSection(Section):
@@ -136,6 +171,11 @@ class LinkSection(Section):
     def tag_list(self) -> Sequence[TagSection]:
         """The link's tags in the order that numbers them, each with its machine filled in. Pure, and stable."""
         raise NotImplementedError
+
+    @classmethod
+    def profile_section(cls) -> type[ProfileSection] | None:
+        """The section of this connector's profiles; None where its devices have none."""
+        return None
 
 
 class SinkSection(Section):

@@ -195,4 +195,5 @@ FILES: Final[dict[str, Entry]] = {
         "태그를 연결하거나 설비를 지우십시오.",
         "Give it tags, or delete it.",
     ),
+    "warn.profile": entry("EA-154", "{cause}", "{cause}", "{cure}", "{cure}"),
 }

@@ -17,12 +17,13 @@ from pydantic import ValidationError
 
 from edge_agent.config import advice
 from edge_agent.config.agent import AgentConfig
-from edge_agent.config.base import LinkSection, Section, SinkSection, TagSection
+from edge_agent.config.base import LinkSection, ProfileSection, Section, SinkSection, TagSection
 from edge_agent.config.crosscheck import Crosscheck, journal_faults, warnings_of
 from edge_agent.config.document import Document, ListNode, MapNode, Node, parse
 from edge_agent.config.document import Path as Steps
 from edge_agent.config.numbering import number, with_paths
 from edge_agent.config.place import Place
+from edge_agent.config.profile import Shelf
 from edge_agent.config.refusal import Refusals
 from edge_agent.config.schema import annotation_at, takes_text
 from edge_agent.config.source import read
@@ -108,6 +109,7 @@ class _Loading:
     faults: list[Fault] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     """Names in the order in which faults are listed."""
+    cautions: list[Fault] = field(default_factory=list)
     silent: set[Steps] = field(default_factory=set)
     """Places whose fault is told already: what validation says about them is only its consequence."""
 
@@ -127,6 +129,7 @@ class _Loading:
         data = document.root.data
         for place, node in enumerate(_items(document, "links")):
             self._fill_tables(document, node, ("links", place))
+            self._fill_profiles(document, node, ("links", place))
         links = [self._link(document, place) for place, _ in enumerate(_items(document, "links"))]
         sinks = [self._sink(document, place) for place, _ in enumerate(_items(document, "sinks"))]
         whole = dict(data)
@@ -144,7 +147,7 @@ class _Loading:
             raise self._error()
         config = with_paths(config, self.path.parent)
         tags, numbers = number(config)
-        return Loaded(config, tags, numbers, (*missing, *warnings_of(document, config, tags)))
+        return Loaded(config, tags, numbers, (*missing, *self.cautions, *warnings_of(document, config, tags)))
 
     def _error(self) -> ConfigError:
         unique = {(one.code, one.file, one.line, one.column, one.cause): one for one in self.faults}
@@ -256,6 +259,36 @@ class _Loading:
             self.silent.add((*steps, "tags"))
         for row in rows:
             tags.add(row)
+
+    # Profiles.
+
+    def _fill_profiles(self, document: Document, link: Node, steps: Steps) -> None:
+        """Puts the profiles that the link's devices name into them, and what the profiles say of the line into it."""
+        kind = link.data.get("connector") if isinstance(link, MapNode) else None
+        known = isinstance(kind, str) and kind in self.sections.connectors
+        section = self.sections.link_section(kind).profile_section() if known and isinstance(kind, str) else None
+        devices = link.child("devices")
+        if section is None or not isinstance(link, MapNode) or not isinstance(devices, ListNode):
+            return
+        shelf = Shelf(self.path.parent)
+        for place, node in enumerate(devices.items):
+            if isinstance(node, MapNode) and "profile" in node.items:
+                self._fill_profile(document, link, node, (*steps, "devices", place), shelf, section)
+
+    def _fill_profile(
+        self, document: Document, link: MapNode, node: MapNode, steps: Steps, shelf: Shelf, kind: type[ProfileSection]
+    ) -> None:
+        filling = shelf.fill(document, node, steps, kind)
+        self.faults += filling.faults
+        self.files += {one.file for one in filling.faults}.difference(self.files)
+        self.cautions += filling.cautions
+        if filling.profile is None:
+            self.silent.add((*steps, "tags"))
+            return
+        line = filling.profile.section.line(filling.profile.data, link.data)
+        for key, value in line.items():
+            if key not in link.items:
+                link.put(key, Node(value, node.items["profile"].mark), node.items["profile"].mark)
 
     def _silence(self, one: Fault, steps: Steps) -> None:
         self.faults.append(one)

@@ -57,7 +57,10 @@ def number(config: AgentConfig) -> tuple[TagTable, dict[str, list[int]]]:
 def _tag(section: TagSection, machine: Machine, link: str) -> Tag:
     low, high = section.range or (None, None)
     interval = round(section.interval * 1e9)
-    return Tag(section.tag, machine, link, section.role, section.unit, interval, low, high, _label(section.label))
+    states = tuple((number, _label(label)) for number, label in section.states.items())
+    return Tag(
+        section.tag, machine, link, section.role, section.unit, interval, low, high, _label(section.label), states
+    )
 
 
 def _label(section: LabelSection) -> Label:

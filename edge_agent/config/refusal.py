@@ -228,7 +228,7 @@ class Refusals:
         if {"ko", "en"} <= context.keys():
             place, _ = self._about(seen.kind, seen, place)
             cause = Words(str(context["ko"]), str(context["en"]))
-            return _own_words(place, cause, Words(str(context.get("cure_ko", "")), str(context.get("cure_en", ""))))
+            return own_words(place, cause, Words(str(context.get("cure_ko", "")), str(context.get("cure_en", ""))))
         return fault("value.refused", place, key=key, got=got, problem=short(seen.error["msg"], 120))
 
     def _keyword(self, seen: _Seen, place: Place, key: Words) -> Fault:
@@ -237,7 +237,7 @@ class Refusals:
         cause, cure = getattr(error, "cause", None), getattr(error, "cure", None)
         place, value = self._about(str(error), seen, place)
         if isinstance(cause, Words) and isinstance(cure, Words):
-            return _own_words(place, cause, cure)
+            return own_words(place, cause, cure)
         kind, got = KEYWORDS.get(str(error)), shown(value)
         if kind is None:
             return fault("value.refused", place, key=key, got=got, problem=short(str(error), 120))
@@ -316,9 +316,10 @@ def _address(value: str, place: Place, key: Words, scheme: str) -> Fault:
     return fault("address", place, key=key, got=shown(value), example=example)
 
 
-def _own_words(place: Place, cause: Words, cure: Words) -> Fault:
+def own_words(place: Place, cause: Words, cure: Words, kind: str = "custom") -> Fault:
+    """What a connector or sink found, in its own words."""
     cause = Words(masked(cause.ko), masked(cause.en))
-    return fault("custom", place, cause=_sentence(cause), cure=_sentence(cure))
+    return fault(kind, place, cause=_sentence(cause), cure=_sentence(cure))
 
 
 def _sentence(words: Words) -> Words:

@@ -236,4 +236,26 @@ VALUES: Final[dict[str, Entry]] = {
         "범위 안의 값으로 고치거나 줄을 지워 기본값을 쓰십시오.",
         "Correct it, or delete the line to use the default.",
     ),
+    # EA-125: profiles of instruments.
+    "profile.unknown": entry(
+        "EA-125",
+        "'{name}'(이)라는 프로파일이 없습니다.",
+        "There is no profile '{name}'.",
+        "{advice} 직접 만든 프로파일은 설정 파일 옆 profiles 폴더에 둡니다.",
+        "{advice} Profiles of your own go into the folder 'profiles' beside the configuration.",
+    ),
+    "profile.point": entry(
+        "EA-125",
+        "프로파일 '{profile}'에는 '{name}'(이)라는 계측점이 없습니다.",
+        "The profile '{profile}' has no point '{name}'.",
+        "{advice}",
+        "{advice}",
+    ),
+    "profile.name": entry(
+        "EA-125",
+        "프로파일의 이름 '{name}'이(가) 파일 이름과 다릅니다.",
+        "The profile's name '{name}' is not that of its file.",
+        "파일 이름을 '{file}'(으)로 하거나 profile 값을 고치십시오.",
+        "Call the file '{file}', or correct 'profile'.",
+    ),
 }

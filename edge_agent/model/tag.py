@@ -61,6 +61,7 @@ class Tag:
 
     `name` is the signal (snake_case, the InfluxDB field). `interval_ns` is how often a new value or a sign of life is
     expected; 0 says that it only comes on change. `low`/`high` is the instrument's range (EURange), None where unknown.
+    `states` says what the numbers of a state mean.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Tag:
     low: float | None = None
     high: float | None = None
     label: Label = field(default_factory=Label)
+    states: tuple[tuple[int, Label], ...] = ()
 
     @property
     def path(self) -> str:

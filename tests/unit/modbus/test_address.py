@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.modbus.address import WHOLE, Address, AddressFault, parse_address
+from connectors.modbus.address import WHOLE, Address, AddressFault, Area, Notation, parse_address
 
 
 @pytest.mark.parametrize(
@@ -130,3 +130,71 @@ def test_anything_else_is_a_fault_never_a_crash(written: object) -> None:
         return
     assert 1 <= address.function <= 4
     assert 0 <= address.wire <= 65535
+
+
+HR0 = Address(3, 0)
+PLC = Notation(
+    areas=(
+        Area("D", 0, HR0),
+        Area("D", 10000, Address(4, 0)),
+        Area("%MW", 0, Address(3, 100)),
+        Area("M", 0, Address(1, 0)),
+        Area("W", 0, Address(3, 512), "hex"),
+        Area("X", 0, Address(2, 0), "octal"),
+    )
+)
+LS = Notation(areas=(Area("%MW", 0, HR0), Area("%DW", 0, Address(3, 5000))))
+
+
+@pytest.mark.parametrize(
+    ("notation", "written", "expected"),
+    [
+        (Notation(area=4), "0x03E8", Address(4, 1000)),
+        (Notation(area=3), "3E8H", Address(3, 1000)),
+        (Notation(area=3), "40001", Address(3, 0)),
+        (Notation(area=3, base=0), 3000, Address(3, 3000)),
+        (Notation(area=3, base=1), "3000", Address(3, 2999)),
+        (Notation(area=3, base=0), "40001", Address(3, 40001)),
+        (Notation(area=3, base=1), 11115, Address(3, 11114)),
+        (Notation(area=3, base=1), "0x0BB8", Address(3, 3000)),
+        (Notation(area=3, base=1), "4x0001", Address(3, 0)),
+        (Notation(area=3, base=1), "3000.A", Address(3, 2999, 10)),
+        (Notation(areas=(Area("D", 1, HR0),)), "D0001", Address(3, 0)),
+        (PLC, "D100", Address(3, 100)),
+        (PLC, "d100.A", Address(3, 100, 10)),
+        (PLC, "D10005", Address(4, 5)),
+        (PLC, "M20", Address(1, 20)),
+        (PLC, "W1A", Address(3, 538)),
+        (PLC, "X17", Address(2, 15)),
+        (PLC, "%MW100", Address(3, 200)),
+        (LS, "%MW100", Address(3, 100)),
+        (LS, "%MD50", Address(3, 100)),
+        (LS, "%ML25", Address(3, 100)),
+        (LS, "%MX1605", Address(3, 100, 5)),
+        (LS, "M0051A", Address(3, 51, 10)),
+        (LS, "M20", Address(3, 20)),
+        (LS, "D100", Address(3, 5100)),
+    ],
+)
+def test_reads_what_the_device_says_of_its_manual(notation: Notation, written: object, expected: Address) -> None:
+    assert parse_address(written, notation) == expected
+
+
+@pytest.mark.parametrize(
+    ("notation", "written", "code"),
+    [
+        (Notation(base=1), 3000, "address_function"),
+        (Notation(area=3, base=1), 0, "address_range"),
+        (Notation(area=3), 3000, "address_ambiguous"),
+        (LS, "M00512", "address_ambiguous"),
+        (LS, "%IW3", "address_unknown"),
+        (PLC, "X18", "address_unknown"),
+        (PLC, "M20.3", "address_bit"),
+        (Notation(areas=(Area("D", 100, HR0),)), "D99", "address_range"),
+    ],
+)
+def test_refuses_what_the_device_does_not_explain(notation: Notation, written: object, code: str) -> None:
+    with pytest.raises(AddressFault) as caught:
+        parse_address(written, notation)
+    assert caught.value.code == code
+    assert caught.value.cure.ko

@@ -9,8 +9,9 @@ from connectors.modbus.budget import SHARE, Budget
 from connectors.modbus.config import ModbusLink
 from connectors.modbus.connection import Connection, unanswered
 from connectors.modbus.learned import Learned
-from connectors.modbus.poll import Bus, Poller
+from connectors.modbus.poll import Poller
 from connectors.modbus.session import open_link
+from connectors.modbus.talk import Bus
 from edge_agent.api import Clock, EdgeAgentError, Frame, Memory, Outlet, Words
 
 _KEEP_EVERY: Final = 10.0

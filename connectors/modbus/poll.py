@@ -1,7 +1,6 @@
 """The polling of one device: when to read, what to do with a refusal, how to leave a silent unit alone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import count, pairwise
 from typing import Final
 
@@ -9,17 +8,16 @@ import anyio
 import numpy as np
 
 from connectors.modbus.address import HOLDING_REGISTERS
-from connectors.modbus.budget import Budget
 from connectors.modbus.config import ModbusDevice
 from connectors.modbus.connection import Reader
 from connectors.modbus.known import Known
 from connectors.modbus.mute import Mutes
-from connectors.modbus.plan import Block, Limits, payload_size
+from connectors.modbus.plan import Limits, payload_size
 from connectors.modbus.point import Point, Span, spans_of
-from connectors.modbus.price import Trips
 from connectors.modbus.report import UNREACHED, Reading, Reporter
 from connectors.modbus.scan import GARBLED, NOT_ASKED, OK, TIMED_OUT, Scan
 from connectors.modbus.search import ILLEGAL, Search
+from connectors.modbus.talk import Bus, Talk
 from connectors.modbus.unit import Unit
 from edge_agent.api import Clock, Outlet, Status
 
@@ -31,18 +29,8 @@ RETRY_LIMIT: Final = 3600.0
 """Seconds after which more than the device's limit is asked for again."""
 REPLAN: Final = 60.0
 """Seconds after which the plan is looked at again with the cost of a request as it is known then."""
-_QUIET: Final = 0.05
-"""Seconds of quiet before and after the question to a unit that lost step: late answers come, slow units get ready."""
 _STEPS: Final = 125
 """Lengths tried to find one that no owed answer has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bus:
-    """What the pollers of one link share: the time that may be lost, and what trips cost."""
-
-    budget: Budget
-    trips: Trips
 
 
 class Poller:
@@ -62,8 +50,7 @@ class Poller:
         self._configured = Limits(device.max_registers, device.max_bits, device.max_gap)
         self._worth = bus.trips.worth
         self._retry_at = self._replan_at = self._relimit_at = 0.0
-        self._booked = 0.0
-        self._heard = True
+        self._talk = Talk(unit, device.timeout, bus, clock)
         self._probes = count()
         self._plan()
         self._after(RETRY_REFUSED)
@@ -71,7 +58,7 @@ class Poller:
     @property
     def dead(self) -> bool:
         """Whether the unit is silent, and not even a gateway answered for it."""
-        return self._unit.breaker.open and not self._heard
+        return self._unit.breaker.open and not self._talk.heard
 
     async def run(self, reader: Reader, outlet: Outlet, mourn: Callable[[], None]) -> None:
         """Reads at the device's interval until cancelled, or until `reader` raises. Calls `mourn` while it is dead."""
@@ -129,23 +116,12 @@ class Poller:
     # -- one reading ---------------------------------------------------------------------------------------------------
 
     async def _in_step(self, reader: Reader) -> bool:
-        """Whether the unit answers a short question that no old answer fits: then what it owed will not come."""
-        await anyio.sleep(_QUIET)
-        scan = self._scan_of(self._step())
-        await reader.read(scan)
-        code = scan.outcome[0]
-        self._weigh(scan)
-        self._heard = code != TIMED_OUT
-        if code in (TIMED_OUT, GARBLED):
-            self._owe(scan)
-        if code == TIMED_OUT or code in UNREACHED:
-            self._unit.breaker.missed(self._clock.monotonic())
-            return False
-        if code == GARBLED:
-            return False
-        self._recover()
-        await anyio.sleep(_QUIET)
-        return True
+        """Whether the unit answers a short question, so that no old answer will come."""
+        away = self._unit.breaker.open
+        answers = await self._talk.in_step(reader, self._step())
+        if answers and away:
+            self._mutes.clear()
+        return answers
 
     def _step(self) -> Span:
         """Another block's first addresses each time; as many as the first tag there has, or the first other number."""
@@ -162,13 +138,13 @@ class Poller:
     async def _check(self, reader: Reader) -> None:
         """Looks at how the reading went; what was lost while more than one request was in flight is asked again."""
         scan, unit, now = self._scan, self._unit, self._clock.monotonic()
-        self._weigh(scan, alone=scan.window == 1)
+        self._talk.weigh(scan, self._sizes if scan.window == 1 else None)
         if not scan.doubts:
             unit.window.clean(scan.answered, scan.accompanied, now)
             unit.pace.answered(max(0, scan.answered - 1) if scan.window == 1 else 0)
             return
         unit.window.doubt(now)
-        self._owe(scan)
+        self._talk.owe(scan)
         failed = [i for i, code in enumerate(scan.outcome) if code in (TIMED_OUT, GARBLED)]
         if not failed or not (scan.answered or scan.window > 1):
             return
@@ -178,51 +154,15 @@ class Poller:
                 scan.window = 1
                 scan.resume([i for i, code in enumerate(scan.outcome) if code < OK and i not in self._mutes])
                 await reader.read(scan)
-                self._weigh(scan)
-                self._owe(scan)
+                self._talk.weigh(scan)
+                self._talk.owe(scan)
             elif not first and not scan.late:
                 unit.pace.lost(len(failed))
-
-    def _weigh(self, scan: Scan, *, alone: bool = False) -> None:
-        """Learns from the trips, and counts the time that was lost on requests without answer.
-
-        `alone`: no trip waited for another's, so they say what a request costs.
-        """
-        trips, lost = np.array(scan.trip), 0.0
-        if any(scan.outcome):
-            outcome = np.array(scan.outcome)
-            silent = int((outcome == TIMED_OUT).sum())
-            if silent:
-                self._unit.patience.expired()
-            lost = silent * scan.timeout / scan.window + float(trips[np.isin(outcome, tuple(UNREACHED))].sum())
-            good = outcome == OK
-            trips = trips[good]
-            if alone and good.any():
-                self._bus.trips.add(self._sizes[good], trips)
-        elif alone and len(trips):
-            self._bus.trips.add(self._sizes, trips)
-        self._unit.patience.answered(trips)
-        if scan.late:
-            self._unit.patience.answered(np.array(scan.late))
-            scan.late.clear()
-        if lost or self._booked:
-            self._bus.budget.settle(self._booked, lost)
-            self._booked = 0.0
-
-    def _owe(self, scan: Scan) -> None:
-        unanswered = (i for i, code in enumerate(scan.outcome) if code in (TIMED_OUT, GARBLED))
-        self._unit.owed.update(scan.heads[i] for i in unanswered)
-
-    def _recover(self) -> None:
-        self._unit.owed.clear()
-        if self._unit.breaker.open:
-            self._mutes.clear()
-        self._unit.breaker.answered()
 
     def _count(self) -> None:
         """Takes note of who answered."""
         asked = [code for code in self._scan.outcome if code != NOT_ASKED]
-        self._heard = not asked or any(code != TIMED_OUT for code in asked)
+        self._talk.heard = not asked or any(code != TIMED_OUT for code in asked)
         now = self._clock.monotonic()
         if any(code != TIMED_OUT and code not in UNREACHED for code in asked):
             self._unit.breaker.answered()
@@ -233,25 +173,23 @@ class Poller:
     async def _tell(self, outlet: Outlet) -> None:
         silent, breaker = None, self._unit.breaker
         if breaker.misses:
-            silent = Status.BAD_NO_COMMUNICATION if self._heard or breaker.gone else Status.BAD_TIMEOUT
+            silent = Status.BAD_NO_COMMUNICATION if self._talk.heard or breaker.gone else Status.BAD_TIMEOUT
         frame = self._reporter.frame(self._reading, self._scan, self._clock.wall(), silent=silent)
         if frame is not None:
             await outlet.put(frame)
-        elif self._heard:
+        elif self._talk.heard:
             outlet.alive()
 
     def _next(self, due: float, outlet: Outlet) -> float:
         """When to read next (monotonic s): on the grid of the interval, periods that are over left out and counted."""
         now = self._clock.monotonic()
         if self._unit.breaker.misses:
-            self._booked = self._device.timeout
-            return self._bus.budget.book(self._booked, self._unit.breaker.retry_at)
+            return self._talk.book(self._device.timeout, self._unit.breaker.retry_at)
         interval = self._device.interval
         due += interval
         earliest = now
         if self._unit.owed:
-            self._booked = self._unit.patience.timeout
-            earliest = self._bus.budget.book(self._booked, due)
+            earliest = self._talk.book(self._unit.patience.timeout, due)
         if (over := int((earliest - due) // interval)) > 0:
             due += over * interval
             self.skipped += over
@@ -284,21 +222,10 @@ class Poller:
         return max((s.end - s.start for s in good if (s.function >= HOLDING_REGISTERS) == register), default=1)
 
     async def _ask(self, reader: Reader, outlet: Outlet, span: Span) -> int:
-        """The outcome of reading one span alone."""
-        scan = self._scan_of(span)
-        await reader.read(scan)
-        self._weigh(scan)
-        self._owe(scan)
-        if (code := scan.outcome[0]) != TIMED_OUT:
+        """The outcome of reading one span alone, and a sign of life where anything came."""
+        if (code := await self._talk.ask(reader, span)) != TIMED_OUT:
             outlet.alive()
         return code
-
-    def _scan_of(self, span: Span) -> Scan:
-        """A scan of one span alone, with all the time that is configured."""
-        scan = Scan(self._device.unit, (Block(span, 0),), payload_size(span), self._device.timeout)
-        scan.pause = self._unit.pace.pause
-        scan.begin()
-        return scan
 
     # -- what is reconsidered ------------------------------------------------------------------------------------------
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from connectors.modbus.budget import Budget
 from connectors.modbus.config import ModbusDevice
 from connectors.modbus.known import Known
-from connectors.modbus.poll import RETRY_REFUSED, Bus, Poller
+from connectors.modbus.poll import RETRY_REFUSED, Poller
 from connectors.modbus.price import Trips
 from connectors.modbus.scan import Scan
+from connectors.modbus.talk import Bus
 from connectors.modbus.unit import Unit
 from connectors.modbus.window import Window
 from connectors.modbus.wire import Line

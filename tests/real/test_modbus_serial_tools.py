@@ -16,7 +16,9 @@ from edge_agent.cli.modbus.scanning import traffic_lines
 from edge_agent.cli.modbus.serial_line import Heard, Traffic, frames_in, listen, traffic
 from edge_agent.cli.modbus.settings import Settings, candidates
 from edge_agent.cli.speech import Speech
+from edge_agent.config.loader import load
 from edge_agent.errors import NotConnected, Unsupported
+from edge_agent.registry import Sections
 from tests.servers.rtu_unit import RtuLine, framed
 
 CASES = Path(__file__).parents[1] / "cases" / "modbus_screens"
@@ -39,7 +41,7 @@ def run(*arguments: object, code: int = 0):
 
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_a_scan_finds_the_baud_rate_and_the_units(line, language):
-    more = ("--units", "2,5", "--parity", "N", "--listen", 0.1, "--timeout", 0.5, "--pause", 0)
+    more = ("--units", "2,5", "--no-profiles", "--parity", "N", "--listen", 0.1, "--timeout", 0.5, "--pause", 0)
     found = run("scan", line.path, *more, "-l", language).replace(line.path, "/dev/ttyS1")
     found = found.replace("rs485-" + line.path.rpartition("/")[2], "rs485-ttys1")
     found = re.sub(r"  \d+\.\d  ", "  0.0  ", re.sub(r"(?<=\S) {2,}", "  ", found))
@@ -47,6 +49,26 @@ def test_a_scan_finds_the_baud_rate_and_the_units(line, language):
     if os.environ.get("EDGE_AGENT_NEW_CASES"):
         golden.write_text(found, "utf-8")
     assert found == golden.read_text("utf-8")
+    assert {frame[1] for frame in line.asked} <= {1, 2, 3, 4, 17, 43}
+
+
+def test_an_instrument_is_recognised_by_its_profile_and_the_yaml_names_it(tmp_path):
+    """An Autonics TK at its real addresses: PV 23.5 with one decimal place."""
+    registers = [0] * 1000 + [235, 1, 0, 250, 500, 0, 0, 12]
+    with RtuLine({4: registers}, baud=9600, identity=b"\xffAutonics TK4S") as line:
+        more = ("--units", "4", "--baud", 9600, "--parity", "N", "--listen", 0, "--timeout", 0.5, "--pause", 0)
+        facts = json.loads(run("scan", line.path, *more, "--json"))
+        said = run("scan", line.path, *more, "-o", tmp_path / "bus.yaml", "-l", "en")
+        plain = json.loads(run("scan", line.path, *more, "--no-profiles", "--json"))
+    best = facts["units"][0]["profiles"][0]
+    assert best == {"profile": "autonics-tk", "value": 23.5, "named": True, "complete": True}
+    assert "autonics-tk (23.5 °C)" in said
+    head = "site: {name: s}\nmachines: [{name: m, line: l, class: c}]\n"
+    text = (tmp_path / "bus.yaml").read_text("utf-8").replace("connector:", "machine: m\n    connector:")
+    (tmp_path / "site.yaml").write_text(head + text, "utf-8")
+    (link,) = load(tmp_path / "site.yaml", Sections()).config.links
+    assert {tag.tag for tag in link.tag_list()} >= {"pv", "sv", "mv"}
+    assert plain["units"][0]["profiles"] == []
     assert {frame[1] for frame in line.asked} <= {1, 2, 3, 4, 17, 43}
 
 

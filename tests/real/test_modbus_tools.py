@@ -211,7 +211,8 @@ def test_live_is_content_where_all_is_well_and_asks_nothing_of_a_faulty_file(ser
 
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_a_scan_finds_the_units_and_writes_what_the_configuration_reads(server, tmp_path, language):
-    found = run("modbus", "scan", at(server), "--units", "1-3,7", "--timeout", 0.5, "--pause", 0, "-l", language)
+    more = ("--units", "1-3,7", "--no-profiles", "--timeout", 0.5, "--pause", 0)
+    found = run("modbus", "scan", at(server), *more, "-l", language)
     golden(f"scan.{language}.txt", found.stdout, server)
     (tmp_path / "bus.yaml").write_text(found.stdout[found.stdout.index("links:") :], "utf-8")
     head = "site: {name: s}\nmachines: [{name: m, line: l, class: c}]\n"

@@ -121,12 +121,14 @@ def scan(
     hear: Annotated[
         float, typer.Option("--listen", min=0, help="Serial: seconds to listen for another master. 먼저 듣는 시간(초)")
     ] = 2.0,
+    profiles: Annotated[bool, typer.Option(help="Try the probes of the known instruments. 프로파일 대조")] = True,
     output: Output = None,
     json: Json = False,
     language: LanguageOption = "",
 ) -> None:
     """Who answers, one question at a time, read-only; Ctrl-C keeps what was found. 응답하는 국번을 찾습니다."""
     from edge_agent.cli.modbus.door import place_of
+    from edge_agent.cli.modbus.recognition import known_profiles
     from edge_agent.cli.modbus.scanning import Order, units_of
     from edge_agent.cli.modbus.scanning import scan as ask
     from edge_agent.cli.modbus.settings import candidates, parity_of
@@ -135,6 +137,7 @@ def scan(
 
     where, speech = place_of(place), Speech(language or language_of_locale())
     serial = where.is_serial
-    manner = Manner(timeout or (0.3 if serial else 1.0), not serial and units == "1-32", pause)
+    known = known_profiles(Path.cwd()) if profiles else ()
+    manner = Manner(timeout or (0.3 if serial else 1.0), not serial and units == "1-32", pause, known)
     tried = candidates(baud, parity and parity_of(parity)) if serial else ()
     sys.exit(ask(Order(where, units_of(units), manner, speech, json, output, tried, hear), sys.stdout))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import anyio
 from rich.console import Console
@@ -18,14 +18,17 @@ from edge_agent.api import SystemClock
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.door import Place, opened
 from edge_agent.cli.modbus.draft import device_lines, link_head, save
+from edge_agent.cli.modbus.recognition import only_one
 from edge_agent.cli.modbus.sample import outcome_words
-from edge_agent.cli.modbus.screen import screen, table_of
+from edge_agent.cli.modbus.screen import number, screen, table_of
 from edge_agent.cli.modbus.serial_line import Traffic, listen, sweep, traffic
 from edge_agent.cli.modbus.settings import Settings
 from edge_agent.cli.modbus.survey import Manner, Opener, Survey, Unit, survey
 from edge_agent.cli.speech import Speech
 from edge_agent.errors import EdgeAgentError, Unsupported, Words
 
+_LIKELY: Final = 3
+"""So many instruments are named for one unit."""
 Tell = Callable[[str], None]
 
 
@@ -179,6 +182,10 @@ def facts(done: Survey, order: Order) -> dict[str, Any]:
                 "areas": {str(code): outcome for code, outcome in sorted(unit.areas.items())},
                 "identity": dict(unit.identity.objects),
                 "server_id": unit.identity.server_id.hex(),
+                "profiles": [
+                    {"profile": one.profile, "value": one.value, "named": one.named, "complete": one.complete}
+                    for one in unit.matches
+                ],
             }
             for unit in done.found
         ],
@@ -221,12 +228,18 @@ def lines(done: Survey, order: Order, stopped: bool = False) -> Iterator[str]:
 
 def _table(found: Sequence[Unit], speech: Speech) -> Any:
     say = speech.say
-    heads = ("ms", "FC03", "FC04", "FC01", "FC02")
-    table = table_of(say("국번", "unit"), *heads, say("식별", "identification"), right=("ms",))
+    heads = ("ms", "FC03", "FC04", "FC01", "FC02", say("식별", "identification"), say("프로파일", "profile"))
+    table = table_of(say("국번", "unit"), *heads, right=("ms",))
     for unit in found:
         areas = (_area(unit.areas.get(code), speech) for code in (3, 4, 1, 2))
-        table.add_row(str(unit.number), f"{1e3 * unit.trip:.1f}", *areas, unit.identity.text)
+        table.add_row(str(unit.number), f"{1e3 * unit.trip:.1f}", *areas, unit.identity.text, _likeness(unit))
     return table
+
+
+def _likeness(unit: Unit) -> str:
+    """The instruments that it may be, with what their probe reads."""
+    shown = [f"{one.profile} ({number(one.value)} {one.unit})".replace(" )", ")") for one in unit.matches[:_LIKELY]]
+    return ", ".join(shown)
 
 
 def _area(outcome: int | None, speech: Speech) -> str:
@@ -239,15 +252,22 @@ def _area(outcome: int | None, speech: Speech) -> str:
 
 
 def _yaml(done: Survey, order: Order) -> str:
-    """A link with each unit and one first tag; units that gave no value are left as remarks."""
-    lines: list[str] = []
-    for unit in done.found:
-        tag = _first_tag(unit)
-        device = device_lines({"unit": unit.number, "tags": [tag or _any_tag(unit.number)]})
-        text = [f"      # {unit.identity.text}"] if unit.identity.text else []
-        lines += [*text, *(device if tag else (f"      #{line[6:]}" for line in device))]
+    """A link with each unit and its profile or one first tag; units that gave no value are left as remarks."""
+    lines = [line for unit in done.found for line in _device(unit)]
     place = order.place.lasting()
     return "\n".join(["", *link_head(place.link_name, place.keys), "    devices:", *lines]) + "\n"
+
+
+def _device(unit: Unit) -> Iterator[str]:
+    yield from (f"      # {text}" for text in (unit.identity.text, _likeness(unit)) if text)
+    tag = _first_tag(unit)
+    if (match := only_one(unit.matches)) is not None:
+        yield from device_lines({"unit": unit.number, "profile": match.profile})
+    elif tag is not None:
+        yield from device_lines({"unit": unit.number, "tags": [tag]})
+    else:
+        device = {"unit": unit.number, "tags": [_any_tag(unit.number)]}
+        yield from (f"      #{line[6:]}" for line in device_lines(device))
 
 
 def _first_tag(unit: Unit) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
+from connectors.modbus.profile import Profile
 
 from connectors.modbus.address import COILS, DISCRETE_INPUTS, HOLDING_REGISTERS, INPUT_REGISTERS
 from connectors.modbus.connection import Connection, Reader
@@ -14,6 +15,8 @@ from connectors.modbus.plan import Block, payload_size
 from connectors.modbus.point import Span
 from connectors.modbus.report import UNREACHED
 from connectors.modbus.scan import TIMED_OUT, Scan
+from edge_agent.api import SystemClock
+from edge_agent.cli.modbus.recognition import Match, recognise
 from edge_agent.errors import EdgeAgentError
 
 Opener = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -37,6 +40,8 @@ class Unit:
     trip: float
     areas: dict[int, int] = field(default_factory=dict)
     identity: Identity = field(default_factory=Identity)
+    matches: list[Match] = field(default_factory=list)
+    """The instruments that it may be, the likeliest first."""
 
 
 @dataclass(slots=True)
@@ -55,6 +60,8 @@ class Manner:
     timeout: float = 1.0
     spare: bool = True
     pause: float = _PAUSE
+    profiles: Sequence[Profile] = ()
+    """The instruments by whose probes a unit is recognised."""
 
 
 async def survey(
@@ -140,6 +147,8 @@ class _Asker:
         reader = await self._reader()
         try:
             unit.identity = await identify(reader, unit.number, self._manner.timeout)
+            profiles, timeout = self._manner.profiles, self._manner.timeout
+            unit.matches = await recognise(reader, unit.number, unit.identity, profiles, timeout, SystemClock())
         except EdgeAgentError as error:
             await self._dropped(error)
 

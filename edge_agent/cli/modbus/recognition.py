@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from connectors.modbus.profile import Profile
-
 from connectors.modbus.connection import Reader
 from connectors.modbus.identity import Identity
 from connectors.modbus.plan import Limits
 from connectors.modbus.point import Point
+from connectors.modbus.profile import Profile
 from connectors.modbus.scan import OK, TIMED_OUT
 from edge_agent.api import Clock
 from edge_agent.cli.modbus.sample import Sample, Value, take

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
-from connectors.modbus.profile import Profile
 
 from connectors.modbus.address import COILS, DISCRETE_INPUTS, HOLDING_REGISTERS, INPUT_REGISTERS
 from connectors.modbus.connection import Connection, Reader
 from connectors.modbus.identity import Identity, identify
 from connectors.modbus.plan import Block, payload_size
 from connectors.modbus.point import Span
+from connectors.modbus.profile import Profile
 from connectors.modbus.report import UNREACHED
 from connectors.modbus.scan import TIMED_OUT, Scan
 from edge_agent.api import SystemClock

@@ -81,6 +81,8 @@ class SerialLine:
         self._request = b""
         self._buffer = bytearray()
         self._free_at = self._busy_since = 0.0
+        self._wake: float | None = None
+        """When to look again, where nothing is in flight: as the last call found it, for time goes on between calls."""
         self._ready: dict[int, float] = {}
         self._owed: dict[bytes, tuple[_Flight, float]] = {}
 
@@ -97,20 +99,14 @@ class SerialLine:
             self._free_at = max(self._free_at, self._overdue)
             self._owe(self._flight, self._overdue)
             self._flight = None
+            self._wake = self._free_at
 
     @property
     def deadline(self) -> float | None:
         """When to call `expire` next (monotonic s); None where nothing is going on."""
         if self._flight is not None:
             return min(self._overdue, self._hopeless)
-        if not self._active:
-            return None
-        now = self._clock.monotonic()
-        if self._free_at > now:
-            return self._free_at
-        times = [until for _, until in self._owed.values()]
-        times += [self._ready.get(scan.unit, now) for scan in self._active if scan.pause]
-        return min((time for time in times if time > now), default=None)
+        return self._wake if self._active else None
 
     def feed(self, data: bytes) -> bytes:
         """Takes bytes as they came, cut anywhere."""
@@ -230,8 +226,11 @@ class SerialLine:
         return frozenset(head for head, (_, until) in self._owed.items() if until > now)
 
     def _pump(self, now: float) -> bytes:
-        """The next request, if it is time for one. Whoever sent goes to the end of the queue."""
-        if self._flight is not None or now < self._free_at:
+        """The next request, if it is time for one; else sets when. Whoever sent goes to the end of the queue."""
+        if self._flight is not None:
+            return b""
+        if now < self._free_at:
+            self._wake = self._free_at
             return b""
         for scan in list(self._active):
             if scan.pause and now < self._ready.get(scan.unit, 0.0):
@@ -240,6 +239,9 @@ class SerialLine:
             if index is not None:
                 self._active[scan] = self._active.pop(scan)
                 return self._launch(scan, index, now)
+        times = [until for _, until in self._owed.values()]
+        times += [self._ready.get(scan.unit, now) for scan in self._active if scan.pause]
+        self._wake = min((time for time in times if time > now), default=None)
         return b""
 
     def _launch(self, scan: Scan, index: int, now: float) -> bytes:

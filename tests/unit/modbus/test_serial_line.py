@@ -198,6 +198,21 @@ def test_a_scan_that_is_given_up_keeps_the_line_until_its_answer_is_over() -> No
     assert desk.after(0.01) == Rtu().frame(bytes.fromhex("02 03 0000 0001"))
 
 
+def test_time_that_passes_between_two_calls_is_never_forgotten() -> None:
+    desk = Desk()
+    for number in range(200):
+        scan = scan_of(1, Span(3, 0, 1))
+        sent = desk.submit(scan)
+        while not sent:
+            desk.clock.now += TEMPO.silence * number / 100  # so that the silence ends between the two calls
+            deadline = desk.line.deadline
+            assert deadline is not None
+            desk.clock.now = max(desk.clock.now, deadline)
+            sent = desk.line.expire()
+        desk.hear(words(1, number))
+        assert scan.outcome == [OK]
+
+
 def test_an_exception_and_a_units_pause_and_an_identification() -> None:
     desk, scan = Desk(), scan_of(1, Span(3, 0, 1), Span(4, 0, 1), pause=0.1)
     desk.submit(scan)

@@ -196,6 +196,7 @@ async def test_a_subscriber_gets_exactly_what_the_log_says(plant: Plant) -> None
         assert rows == within, tag
 
 
+@pytest.mark.timeout(180)
 async def test_both_furnace_servers_show_the_same_furnace_and_end_cleanly(tmp_path: Path) -> None:
     common = ("--epoch", str(time.time_ns()), "--fault", "tc_open@10")
 
@@ -208,7 +209,7 @@ async def test_both_furnace_servers_show_the_same_furnace_and_end_cleanly(tmp_pa
         return burnt and len(moments) >= 3
 
     with server(INSTRUMENTS, tmp_path, *common) as shown, server(FURNACE, tmp_path, *common) as told:
-        poll("the burn-out in both", seen_by_both)
+        poll("the burn-out in both", seen_by_both, 90)
     for process in (shown, told):
         assert process.returncode == 0
         assert [line["event"] for line in process.lines()] == ["ready", "stopped"]

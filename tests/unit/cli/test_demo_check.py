@@ -52,6 +52,14 @@ def findings(*events: dict[str, Any]) -> Findings:
     return found
 
 
+def test_what_the_agent_says_of_itself_is_no_false_alarm() -> None:
+    own = event(0, start_ns=NOW - 9 * SECOND) | {"class": "agent", "path": "demo"}
+    _, silent = _found(findings(own, event(1, start_ns=NOW + SECOND)), LABEL)
+    assert silent.good
+    _, silent = _found(findings(own | {"class": "machine"}, event(1, start_ns=NOW + SECOND)), LABEL)
+    assert not silent.good
+
+
 def test_a_fault_is_found_in_a_tag_in_which_it_can_be_seen() -> None:
     hit = event(0, start_ns=NOW + SECOND)
     detected, silent = _found(findings(hit), LABEL)

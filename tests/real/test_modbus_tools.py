@@ -223,6 +223,19 @@ def test_a_scan_finds_the_units_and_writes_what_the_configuration_reads(server, 
     assert "3 of 3 tag(s) good" in run("check", "--live", tmp_path / "site.yaml").stdout
 
 
+def test_live_asks_as_the_device_wants_to_be_asked(server, tmp_path):
+    """Forbidden addresses between two tags and behind a strange one; tags that are read alone."""
+    site = tmp_path / "site.yaml"
+    head = LIVE[: LIVE.index("      - unit: 1")].replace("PORT", str(server.port)).replace("STATE", str(tmp_path))
+    tags = "[{tag: a, address: HR:10, type: float32}, {tag: b, address: HR:14, type: float32, range: [0, 1]}]"
+    for how in ("forbidden: ['HR:12-13', 'HR:16-17']", "singles: true, pause: 10ms"):
+        site.write_text(f"{head}      - {{unit: 7, {how}, tags: {tags}}}\n", "utf-8")
+        assert "1 of 2 tag(s) good" in run("check", "--live", site, "-l", "en", code=1).stdout
+        (device,) = json.loads(run("modbus", "plan", site, "--json").stdout)["links"][0]["devices"]
+        asked = [(request["address"], request["count"]) for request in device["requests"]]
+        assert asked == [(10, 2), (14, 2)] or not how.startswith("forbidden")
+
+
 def test_a_scan_that_finds_nobody_says_what_to_look_at(server):
     done = json.loads(run("modbus", "scan", at(server), "--units", "4,5", "--timeout", 0.1, "--json", code=1).stdout)
     assert (done["asked"], done["units"]) == ([4, 5], [])

@@ -12,6 +12,7 @@ from rich.table import Table
 from connectors.modbus.address import WHOLE
 from connectors.modbus.config import ModbusDevice, ModbusLink, ModbusTag
 from connectors.modbus.connection import Reader
+from connectors.modbus.point import Point
 from connectors.modbus.scan import OK
 from edge_agent.api import Clock, SystemClock
 from edge_agent.cli import EXIT_FAULT
@@ -94,7 +95,7 @@ async def _probe(link: ModbusLink, probes: list[Probe]) -> EdgeAgentError | None
     try:
         async with opened(link, clock) as connection:
             for device, points in zip(link.devices, link.points(range(len(tags))), strict=True):
-                samples = await take(connection, device.unit, points, limits_of(device), device.timeout, clock)
+                samples = await _asked(connection, device, points, clock)
                 found = [
                     Probe(device.unit, tags[point.number], sample)
                     for point, sample in zip(points, samples, strict=True)
@@ -107,6 +108,17 @@ async def _probe(link: ModbusLink, probes: list[Probe]) -> EdgeAgentError | None
     return None
 
 
+async def _asked(reader: Reader, device: ModbusDevice, points: Sequence[Point], clock: Clock) -> list[Sample]:
+    """The points as the device wants to be asked: each alone where it is so, and never at a forbidden address."""
+    limits, forbidden = limits_of(device), device.refused
+    parts = [[point] for point in points] if device.singles else [list(points)] if points else []
+    found: list[Sample] = []
+    for part in parts:
+        found += await take(reader, device.unit, part, limits, device.timeout, clock, forbidden=forbidden)
+        await anyio.sleep(device.pause)
+    return found
+
+
 async def _better(reader: Reader, probe: Probe, device: ModbusDevice, clock: Clock) -> tuple[Sample, ...]:
     """What is read one address lower, one higher, or with the words the other way round, and lies within the range."""
     point, address = probe.sample.point, probe.tag.address
@@ -117,7 +129,9 @@ async def _better(reader: Reader, probe: Probe, device: ModbusDevice, clock: Clo
     ]
     if probe.tag.addresses > 1:
         beside.append(replace(point, order="CDAB" if point.order == "ABCD" else "ABCD"))
-    samples = await take(reader, device.unit, beside, limits_of(device), device.timeout, clock)
+    forbidden = device.refused
+    beside = [point for point in beside if not any(span.covers(no) for span in point.spans for no in forbidden)]
+    samples = await _asked(reader, device, beside, clock)
     return tuple(one for one in samples if _inside(one, probe.tag) and not _tiny(one, probe.tag))
 
 

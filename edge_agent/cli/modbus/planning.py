@@ -105,9 +105,11 @@ def limits_of(device: ModbusDevice) -> Limits:
 
 def _demand(device: ModbusDevice, points: Sequence[Point], known: Known, unit: Unit) -> Demand:
     spans = tuple(sorted(spans_of(points)))
-    refused = frozenset(known.refused) | known.seams
+    refused = frozenset(known.refused) | known.seams | device.refused
     limits = known.limits(limits_of(device))
-    return Demand(device.machine, device.unit, device.interval, spans, limits, unit.pace.pause, refused)
+    return Demand(
+        device.machine, device.unit, device.interval, spans, limits, max(unit.pace.pause, device.pause), refused
+    )
 
 
 def facts(one: LinkPlan) -> dict[str, Any]:

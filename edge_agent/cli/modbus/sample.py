@@ -49,9 +49,13 @@ async def take(
     clock: Clock,
     *,
     apart: bool = True,
+    forbidden: frozenset[Span] = frozenset(),
 ) -> list[Sample]:
-    """A sample of each point, in their order. With `apart` what is refused as a block is asked for point by point."""
-    found = await _take(reader, unit, points, limits, timeout, clock)
+    """A sample of each point, in their order. With `apart` what is refused as a block is asked for point by point.
+
+    No request touches `forbidden`, and no point may lie there.
+    """
+    found = await _take(reader, unit, points, limits, timeout, clock, forbidden)
     refused = sorted({points[at].spans for at, sample in found.items() if sample.outcome in ILLEGAL})
     for spans in refused if apart and len({point.spans for point in points}) > 1 else ():
         these = [at for at, point in enumerate(points) if point.spans == spans]
@@ -61,10 +65,16 @@ async def take(
 
 
 async def _take(
-    reader: Reader, unit: int, points: Sequence[Point], limits: Limits, timeout: float, clock: Clock
+    reader: Reader,
+    unit: int,
+    points: Sequence[Point],
+    limits: Limits,
+    timeout: float,
+    clock: Clock,
+    forbidden: frozenset[Span] = frozenset(),
 ) -> dict[int, Sample]:
     numbered = [replace(point, number=at) for at, point in enumerate(points)]
-    reading = Reading(numbered, limits, Known())
+    reading = Reading(numbered, limits, Known(seams=forbidden))
     scan = reading.scan(unit)
     scan.timeout = timeout
     outcome, trip = list(scan.outcome), list(scan.trip)

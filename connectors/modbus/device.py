@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 
 from connectors.modbus.fault import fault, some
 from connectors.modbus.notation import AddressRange, AreaSection, resolved
+from connectors.modbus.plan import Limits
 from connectors.modbus.point import Order, Span
 from connectors.modbus.tag import ModbusTag
 from edge_agent.api import Duration, LabelSection, Section, Words
@@ -112,9 +113,10 @@ class ModbusDevice(Notations):
                 )
 
     @property
-    def refused(self) -> frozenset[Span]:
-        """What no request may cover."""
-        return frozenset(Span(no.function, at, at + 1) for no in self.forbidden for at in range(no.start, no.end))
+    def limits(self) -> Limits:
+        """What one request may span."""
+        single = (Span(no.function, at, at + 1) for no in self.forbidden for at in range(no.start, no.end))
+        return Limits(self.max_registers, self.max_bits, self.max_gap, self.singles, frozenset(single))
 
     def _check_width(self, tag: ModbusTag) -> None:
         need, most = tag.addresses, self.max_registers

@@ -31,11 +31,16 @@ _VARIETY: Final = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may span: registers, coils, and unused registers between two tags (coils: 16 times that)."""
+    """What one request may span: registers, coils, and unused registers between two tags (coils: 16 times that).
+
+    With `alone` each tag has a request of its own; no request may cover one of `forbidden`.
+    """
 
     registers: int = 125
     bits: int = 2000
     gap: int = 124
+    alone: bool = False
+    forbidden: frozenset[Span] = frozenset()
 
     def of(self, function: int) -> tuple[int, int]:
         """(most addresses, most unused addresses in a row) of a block of this function code."""
@@ -99,13 +104,15 @@ def make_plan(
     bring that about at little cost. Then an answer that a device or gateway gives to the wrong one of several requests
     in flight, or too late, shows by its length.
     """
-    spans, known = sorted(set(wanted)), sorted(refused)
+    spans, known = sorted(set(wanted)), sorted({*refused, *limits.forbidden})
     readable = [span for span in spans if _width(span) <= limits.of(span.function)[0] and not _touches(span, known)]
     blocks: list[Block] = []
     offset = 0
     for function, group in groupby(readable, key=lambda span: span.function):
         no = [span for span in known if span.function == function]
-        for span in _Cut(list(group), limits.of(function), no, worth).spans(distinct):
+        own = list(group)
+        cut = _outermost(own) if limits.alone else _Cut(own, limits.of(function), no, worth).spans(distinct)
+        for span in cut:
             blocks.append(Block(span, offset))
             offset += payload_size(span) + payload_size(span) % 2
     return Plan(tuple(blocks), offset, tuple(sorted(set(spans) - set(readable))))

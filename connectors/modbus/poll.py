@@ -12,7 +12,7 @@ from connectors.modbus.config import ModbusDevice
 from connectors.modbus.connection import Reader
 from connectors.modbus.known import Known
 from connectors.modbus.mute import Mutes
-from connectors.modbus.plan import Limits, payload_size
+from connectors.modbus.plan import payload_size
 from connectors.modbus.point import Point, Span, spans_of
 from connectors.modbus.report import UNREACHED, Reading, Reporter
 from connectors.modbus.scan import GARBLED, NOT_ASKED, OK, TIMED_OUT, Scan
@@ -47,10 +47,10 @@ class Poller:
         self._bus = bus
         self._clock = clock
         self._reporter = Reporter(points)
-        self._configured = Limits(device.max_registers, device.max_bits, device.max_gap)
+        self._configured = device.limits
         self._worth = bus.trips.worth
         self._retry_at = self._replan_at = self._relimit_at = 0.0
-        self._talk = Talk(unit, device.timeout, bus, clock)
+        self._talk = Talk(unit, device.timeout, bus, clock, device.pause)
         self._probes = count()
         self._plan()
         self._after(RETRY_REFUSED)
@@ -109,7 +109,7 @@ class Poller:
     def _tune(self, scan: Scan) -> None:
         """Sets what was learned of the unit."""
         unit = self._unit
-        scan.pause = unit.pace.pause
+        scan.pause = max(unit.pace.pause, self._device.pause)
         scan.window = 1 if scan.pause else unit.window.size
         scan.timeout = unit.patience.timeout
 

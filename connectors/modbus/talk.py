@@ -32,11 +32,12 @@ class Bus:
 class Talk:
     """One poller's. `heard` says whether anything came at the last question, from the unit or from a gateway."""
 
-    def __init__(self, unit: Unit, timeout: float, bus: Bus, clock: Clock) -> None:
-        """`timeout` (s) as configured: single questions are given all of it."""
+    def __init__(self, unit: Unit, timeout: float, bus: Bus, clock: Clock, pause: float = 0.0) -> None:
+        """`timeout` and `pause` (s) as configured: single questions are given all of the one, and at least the other."""
         self.heard = True
         self._unit = unit
         self._timeout = timeout
+        self._pause = pause
         self._bus = bus
         self._clock = clock
         self._booked = 0.0
@@ -59,7 +60,7 @@ class Talk:
     async def ask(self, reader: Reader, span: Span) -> int:
         """The outcome of reading one span alone."""
         scan = Scan(self._unit.number, (Block(span, 0),), payload_size(span), self._timeout)
-        scan.pause = self._unit.pace.pause
+        scan.pause = max(self._unit.pace.pause, self._pause)
         scan.begin()
         await reader.read(scan)
         self.weigh(scan)

@@ -1,6 +1,6 @@
 """The demo's configuration, in the very format that a factory writes, made from the plant's own tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,7 @@ import yaml
 from edge_agent.plant.furnace_points import METER_POINTS, PLC_POINTS, ZONE_POINTS
 from edge_agent.plant.point import Point
 from edge_agent.plant.press_points import PRESS_POINTS, STROKE
-from edge_agent.plant.register import HOLDING, METER_UNIT, Register, registers
+from edge_agent.plant.register import METER_UNIT
 
 SITE: Final = "demo"
 SPM: Final = 80.0
@@ -109,21 +109,24 @@ def _tag(point: Point) -> dict[str, Any]:
 
 
 def _instruments(port: int) -> dict[str, Any]:
-    where = registers()
     zones = [
         {
             "unit": unit,
-            "interval": "1s",
-            "timeout": "3s",
-            "tags": [_register(point, where[point.name]) for point in points],
+            "profile": "autonics-tk",
+            "prefix": f"zone{unit}_",
+            **_POLLED,
+            "points": _ZONE,
+            "tags": _said(points),
         }
         for unit, points in enumerate(ZONE_POINTS, start=1)
     ]
+    points = [point.name for point in METER_POINTS]
     meter = {
         "unit": METER_UNIT,
-        "interval": "1s",
-        "timeout": "3s",
-        "tags": [_register(p, where[p.name]) for p in METER_POINTS],
+        "profile": "schneider-iem3000",
+        **_POLLED,
+        "points": points,
+        "tags": _said(METER_POINTS),
     }
     return {
         "name": INSTRUMENTS,
@@ -136,14 +139,13 @@ def _instruments(port: int) -> dict[str, Any]:
     }
 
 
-def _register(point: Point, register: Register) -> dict[str, Any]:
-    area = "HR" if register.function == HOLDING else "IR"
-    tag = _tag(point) | {"address": f"{area}:{register.address}", "type": register.type}
-    if register.scale != 1.0:
-        tag["scale"] = register.scale
-    if register.open_sensor:
-        tag["sentinels"] = {31000: "sensor_open", 30000: "over_range", -30000: "under_range"}
-    return tag
+_POLLED: Final = {"interval": "1s", "timeout": "3s"}
+_ZONE: Final = ["pv", "sv", "mv", "current"]
+
+
+def _said(points: Iterable[Point]) -> list[dict[str, Any]]:
+    """What the plant says of its tags; where and how they are read says the profile."""
+    return [_tag(point) for point in points]
 
 
 def _opcua(name: str, machine: str, port: int, points: tuple[Point, ...], publishing: str) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def link_plan(link: ModbusLink, behind: Serial | None = None, memory: Memory | N
 
 def limits_of(device: ModbusDevice) -> Limits:
     """What one request to a device may span."""
-    return Limits(device.max_registers, device.max_bits, device.max_gap)
+    return device.limits
 
 
 def _demand(device: ModbusDevice, points: Sequence[Point], known: Known, unit: Unit) -> Demand:

@@ -16,6 +16,8 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from connectors.modbus.client import ModbusConnector
+from connectors.modbus.plan import make_plan
+from connectors.modbus.point import spans_of
 from connectors.modbus.profile import Profile
 from edge_agent.api import Status, SystemClock
 from edge_agent.config.loader import Loaded, load
@@ -324,7 +326,7 @@ def test_what_the_device_says_wins(tmp_path: Path) -> None:
     loaded = loaded_from(tmp_path, config(device))
     assert [tag.name for tag in loaded.tags] == ["zone1_pv", "zone1_sv", "zone1_mv", "extra"]
     (section,) = loaded.config.links[0].devices  # type: ignore[attr-defined]
-    assert (section.unit, section.max_registers, section.pause) == (7, 8, 0.02)
+    assert (section.unit, section.max_registers) == (7, 8)
     pv = section.tags[0].point(0, "ABCD")
     assert (pv.scale, pv.scale_from, len(pv.sentinels)) == (0.5, None, 3)
     assert (loaded.tags[0].high, loaded.tags[0].label.ko, loaded.tags[0].label.en) == (
@@ -373,3 +375,20 @@ def test_a_name_that_leads_elsewhere_is_no_profile(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded_from(tmp_path, config({"profile": "../site"}))
     assert [one.code for one in caught.value.faults] == ["EA-125"]
+
+
+def test_what_a_unit_cannot_take_is_left_alone(tmp_path: Path) -> None:
+    tags = [{"tag": f"t{at}", "address": f"HR:{at}", "type": "int16"} for at in (0, 1, 5)]
+    one = {"unit": 1, "tags": tags, "singles": True, "pause": "20ms"}
+    other = {"unit": 2, "machine": "n", "tags": tags, "forbidden": ["HR:2-3"]}
+    whole = config(one, other)
+    whole["machines"].append({"name": "n", "line": "l", "class": "c"})
+    link = loaded_from(tmp_path, whole).config.links[0]
+    plans = [
+        make_plan(spans_of(points), device.limits)
+        for device, points in zip(link.devices, link.points(range(6)), strict=True)  # type: ignore[attr-defined]
+    ]
+    assert [[block.span[1:] for block in plan.blocks] for plan in plans] == [[(0, 1), (1, 2), (5, 6)], [(0, 2), (5, 6)]]
+    with pytest.raises(ConfigError) as caught:
+        loaded_from(tmp_path, config({"tags": tags, "forbidden": ["HR:5"]}))
+    assert "t5" in caught.value.faults[0].cause.en

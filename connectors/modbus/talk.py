@@ -33,7 +33,7 @@ class Talk:
     """One poller's. `heard` says whether anything came at the last question, from the unit or from a gateway."""
 
     def __init__(self, unit: Unit, timeout: float, bus: Bus, clock: Clock, pause: float = 0.0) -> None:
-        """`timeout` and `pause` (s) as configured: single questions are given all of the one, and at least the other."""
+        """`timeout` and `pause` (s) as configured: single questions get all of the one, at least the other."""
         self.heard = True
         self._unit = unit
         self._timeout = timeout

@@ -113,10 +113,14 @@ class ModbusDevice(Notations):
                 )
 
     @property
+    def refused(self) -> frozenset[Span]:
+        """What no request may cover."""
+        return frozenset(Span(no.function, at, at + 1) for no in self.forbidden for at in range(no.start, no.end))
+
+    @property
     def limits(self) -> Limits:
         """What one request may span."""
-        single = (Span(no.function, at, at + 1) for no in self.forbidden for at in range(no.start, no.end))
-        return Limits(self.max_registers, self.max_bits, self.max_gap, self.singles, frozenset(single))
+        return Limits(self.max_registers, self.max_bits, self.max_gap, self.singles, self.refused)
 
     def _check_width(self, tag: ModbusTag) -> None:
         need, most = tag.addresses, self.max_registers

@@ -224,21 +224,21 @@ def check_cuts(whole, cuts):
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1800)
 def test_every_bit_of_a_segment_flipped_costs_at_most_one_chunk(whole):
     walked(whole, range(8 * whole.body, 8 * SIZE))
     headed(whole, range(8 * whole.body))
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1800)
 def test_every_cut_of_a_segment_leaves_what_was_whole(whole):
     walked_cuts(whole, range(whole.body, SIZE))
     check_cuts(whole, range(0, SIZE, 101))
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_every_bit_of_a_head_flipped_and_a_stride_of_others_delivered(whole):
     chance = random.Random(6)
     check_delivered(whole, bits_of_heads(whole, [whole.chunks[3]]))

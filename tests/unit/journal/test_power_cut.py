@@ -127,7 +127,7 @@ def test_any_life_survives_a_power_cut_at_every_moment(steps, seed):
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_twenty_thousand_crash_states_of_lives_by_hypothesis():
     seen = 0
 
@@ -148,7 +148,7 @@ def test_twenty_thousand_crash_states_of_lives_by_hypothesis():
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("part", "failing"), [(0, 0.0), (1, 0.0), (2, 0.03), (3, 0.15)])
 def test_twenty_thousand_crash_states_of_lives_by_chance(part, failing):
     assert search_until(STATES, part, failing=failing) >= STATES
@@ -196,7 +196,7 @@ def test_a_write_or_sync_that_fails_makes_nothing_durable_that_is_not():
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_every_write_and_sync_of_a_full_life_fails_in_turn():
     assert every_call_fails(FULL, variants=1, thin=3, cuts_while_opening=10**6) > 100
 

@@ -48,6 +48,21 @@ def test_nothing_outside_the_plant_can_write_to_a_machine() -> None:
     assert not found
 
 
+def test_modbus_knows_no_function_code_that_writes() -> None:
+    from connectors.modbus import identity, point
+    from connectors.modbus.address import COILS, DISCRETE_INPUTS, HOLDING_REGISTERS, INPUT_REGISTERS
+    from connectors.modbus.plan import Block
+
+    codes = (COILS, DISCRETE_INPUTS, HOLDING_REGISTERS, INPUT_REGISTERS)
+    assert codes == (1, 2, 3, 4)
+    assert {Block(point.Span(code, 0, 1), 0).request(1)[5] for code in codes} == set(codes)
+    assert (identity.DEVICE_IDENTIFICATION, identity.REPORT_SERVER_ID) == (43, 17)
+    room = next(path for path in ROOMS if path.name == "connectors") / "modbus"
+    pattern = re.compile(r"^(from|import) pymodbus", re.MULTILINE)
+    imports = [path.name for path in room.glob("*.py") if pattern.search(path.read_text("utf-8"))]
+    assert imports == ["adapter.py"]
+
+
 def test_broad_handlers_stand_only_where_the_house_allows_them() -> None:
     supervisors = {"supervise.py", "deliver.py", "score.py"}  # of links, sinks and detection
     carrier = {"worker.py"}  # handles nothing: carries it from the thread to where the result is waited for

@@ -1,8 +1,9 @@
 """Where a Modbus link leads and how its frames travel, as written in the configuration."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from connectors.modbus.fault import fault
 from edge_agent.api import Duration, LinkSection, Words
@@ -29,13 +30,25 @@ _ONLY: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+def _is_path(port: object) -> bool:
+    return isinstance(port, str) and port.startswith("/")
+
+
+def _path_or_number(written: Any, number: ValidatorFunctionWrapHandler) -> Any:
+    return written if _is_path(written) else number(written)
+
+
+PortNumber = Annotated[int, Field(ge=1, le=65535), WrapValidator(_path_or_number)]
+"""A number; or the path of a serial port, a text, where `is_serial`."""
+
+
 class ModbusPlace(LinkSection):
     """The keys that say where. What can be derived need not be written: a `port` that is a path means `rtu`."""
 
     transport: Transport = "tcp"
     host: str = ""
     """Name or IP address of the device or gateway; with `dial_in` the address of this machine to listen on."""
-    port: int | str = 502
+    port: PortNumber = 502
     """A TCP or UDP port, or the path of a serial port."""
     connect_timeout: Annotated[Duration, Field(ge=0.1)] = Field(default="5s")  # type: ignore[assignment]  # a number
     baud: Annotated[int, Field(ge=300, le=4_000_000)] = 9600
@@ -66,7 +79,7 @@ class ModbusPlace(LinkSection):
         if not isinstance(data, dict):
             return data
         data = dict(data)
-        path = isinstance(data.get("port"), str) and data["port"].startswith("/")
+        path = _is_path(data.get("port"))
         transport = data.setdefault("transport", "rtu" if path else "tcp")
         if transport in PORTS:
             data.setdefault("port", PORTS[transport])
@@ -88,6 +101,15 @@ class ModbusPlace(LinkSection):
                 self._useless(key)
         self._check_keys()
         return self
+
+    def cautions(self) -> Sequence[tuple[str, Words, Words]]:
+        """A name of a serial port that may lead elsewhere tomorrow."""
+        if not self.is_serial:
+            return ()
+        from connectors.modbus.ports import caution
+
+        found = caution(str(self.port))
+        return () if found is None else (("port", *found),)
 
     @property
     def is_serial(self) -> bool:
@@ -123,7 +145,7 @@ class ModbusPlace(LinkSection):
         return f"{scheme}://{self.host}:{self.port}"
 
     def _check_serial(self) -> None:
-        if self.host or not isinstance(self.port, str) or not self.port.startswith("/"):
+        if self.host or not _is_path(self.port):
             fault(
                 "port_not_serial",
                 Words(
@@ -148,7 +170,7 @@ class ModbusPlace(LinkSection):
                     "or port: /dev/serial/by-id/usb-… for a serial port",
                 ),
             )
-        if not isinstance(self.port, int) or not 1 <= self.port <= 65535:
+        if _is_path(self.port):
             fault(
                 "port_not_number",
                 Words(

@@ -168,6 +168,10 @@ class LinkSection(Section):
     machine: str = ""
     """Machine of all tags of this link that name none themselves."""
 
+    def cautions(self) -> Sequence[tuple[str, Words, Words]]:
+        """What works but should be looked at on this machine: key, what it is, what to do."""
+        return ()
+
     def tag_list(self) -> Sequence[TagSection]:
         """The link's tags in the order that numbers them, each with its machine filled in. Pure, and stable."""
         raise NotImplementedError

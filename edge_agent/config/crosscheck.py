@@ -198,5 +198,8 @@ def warnings_of(document: Document, config: AgentConfig, tags: TagTable) -> Iter
             yield fault("warn.signals", here, machine=machine.name, count=counts[machine.name])
         if not counts[machine.name]:
             yield fault("warn.machine", here, machine=machine.name)
+    for place, link in enumerate(config.links):
+        for key, cause, cure in link.cautions():
+            yield fault("warn.link", document.value_place(document.find(("links", place, key))), cause=cause, cure=cure)
     if not config.sinks:
         yield fault("warn.sinks", Place(document.source.name, 0, 0))

@@ -188,6 +188,7 @@ FILES: Final[dict[str, Entry]] = {
         "허브로 보내려면 sinks에 influxdb를 추가하십시오.",
         "Add an influxdb entry to 'sinks' to send them to a hub.",
     ),
+    "warn.link": entry("EA-154", "{cause}", "{cause}", "{cure}", "{cure}"),
     "warn.machine": entry(
         "EA-153",
         "설비 '{machine}'에는 태그가 없습니다.",

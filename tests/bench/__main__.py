@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import detect, device, encode, journal, mqtt, rollup
+from tests.bench import detect, device, encode, journal, mqtt, rollup, serial
 from tests.bench.record import Record
 from tests.bench.ways import WAYS
 from tests.servers.cache import MissingService
@@ -23,6 +23,7 @@ CASES: dict[str, Callable[[Path], list[Record]]] = {
     "detect": detect.bench,
     "mqtt_publish": mqtt.mqtt_publish,
     "rollup": rollup.bench,
+    "rtu": serial.bench,
     **WAYS,
 }
 LONG: dict[str, Callable[[Path], list[Record]]] = {

@@ -23,6 +23,8 @@ class Record:
     bytes_per_value: float | None = None
     wire_bytes_per_value: float | None = None
     disk_bytes_per_value: float | None = None
+    of_wire: float | None = None
+    """Time of a reading as a multiple of what the wire allows: the best tenth, where the machine was not busy."""
 
     def as_json(self) -> dict[str, Any]:
         """Rounded to what the measurement can carry."""

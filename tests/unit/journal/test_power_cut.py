@@ -83,13 +83,15 @@ OFTEN = (
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """What only costs time: the collector, which has nothing to find here, and unpacking the same bytes again."""
+    """What only costs time: the collector, which `Search` calls after each life, and unpacking the same bytes again."""
     for room, name in OFTEN:
         monkeypatch.setattr(room, name, lru_cache(4096)(getattr(room, name)))
     gc.collect()
+    gc.freeze()
     gc.disable()
     yield
     gc.enable()
+    gc.unfreeze()
 
 
 def search_until(states, seed, *, steps=11, variants=4, failing=0.0):

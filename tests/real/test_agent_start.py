@@ -158,6 +158,7 @@ def ticking(port: int) -> dict[str, Any]:
     return one
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("clock", ["@1970-01-01 00:00:10", "-2h"], ids=["1970", "back"])
 def test_the_clock_is_wrong_and_then_put_right(tmp_path: Path, mbserver: Any, influxdb: InfluxDB, clock: str) -> None:
     """1970: no battery behind the clock, no network yet. Two hours back: it was corrected while the agent ran."""
@@ -165,10 +166,10 @@ def test_the_clock_is_wrong_and_then_put_right(tmp_path: Path, mbserver: Any, in
     file.write_text("+0" if clock == "-2h" else clock)
     sections = config([ticking(mbserver(period_ms=50).port)], [hub(influxdb)], detection={"engine": "numpy"})
     agent = start(tmp_path, sections, HUB_TOKEN=influxdb.token, **faketime(file))
-    first = agent.until("deliveries", lambda s: delivered(20)(s) and s["detection"]["engine"] != "starting")
+    first = agent.until("deliveries", lambda s: delivered(20)(s) and s["detection"]["engine"] != "starting", 90)
     file.write_text("-2h" if clock == "-2h" else "+0")
     jumped = agent.until("the other time", lambda s: abs(s["now_ns"] - first["now_ns"]) > HOUR_NS)
-    later = agent.until("deliveries", more_delivered(jumped, 20))
+    later = agent.until("deliveries", more_delivered(jumped, 20), 90)
     assert all_good()(later)
     told = [event for event in later["events"] if "polls that could not be in time" not in event["text"]["en"]]
     assert told == [], "a clock that is put right is no fault of the plant"
@@ -177,7 +178,7 @@ def test_the_clock_is_wrong_and_then_put_right(tmp_path: Path, mbserver: Any, in
     row = finish(agent)
     assert row["waiting"] == 0
     agent.start()
-    agent.until("deliveries", more_delivered({"ledger": [row]}, 8))
+    agent.until("deliveries", more_delivered({"ledger": [row]}, 8), 90)
     finish(agent)
     ticks = in_journal_order(agent.config)
     assert len(ticks) >= 40, "20 before, 20 after and 8 after a start were waited for; few of them can be bad"

@@ -9,7 +9,6 @@ from datetime import datetime
 from math import ceil
 from typing import Any, Final
 
-from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -324,8 +323,3 @@ def _journal(snapshot: Snapshot, words: Mapping[str, str]) -> Text:
         overflow="ellipsis",
         no_wrap=True,
     )
-
-
-def text_width(line: str) -> int:
-    """Columns that `line` takes in a terminal: Hangul takes two a letter."""
-    return cell_len(line)

@@ -152,10 +152,6 @@ class RowNode(Node):
         column = self.table.columns.get(self.group)
         return "" if column is None else self.table.headers[column]
 
-    def has_column(self, key: str) -> bool:
-        """Whether the table has a column for a key of this group."""
-        return (f"{self.group}.{key}" if self.group else key) in self.table.columns
-
     def place(self, source: Source) -> Place:
         line = self.table.rows[self.row][0]
         column = self.table.columns.get("low" if self.group == "range" else self.group, 0)

@@ -66,20 +66,25 @@ class OpcUaTag(TagSection):
         return self._address
 
 
-class OpcUaLink(LinkSection):
-    """One OPC UA server."""
+class OpcUaServer(LinkSection):
+    """Where an OPC UA server is, and how a session to it is opened."""
 
     connector: Literal["opcua"]
     url: Annotated[str, Field(pattern=r"^opc\.tcp://[^/@\s]+(/\S*)?$")]
     """`opc.tcp://host:4840/path`. No user or password in here."""
     security: OpcUaSecurity = OpcUaSecurity()
     user: OpcUaUser | None = None
+    timeout: Duration = Field(default="10s")  # type: ignore[assignment]  # validate_default makes it a number
+    """Deadline of connecting, and of every single request."""
+
+
+class OpcUaLink(OpcUaServer):
+    """One OPC UA server and what is read from it."""
+
     publishing_interval: Duration = Field(default="250ms")  # type: ignore[assignment]  # validate_default makes it a number
     """How often the server sends what changed."""
     keep_alive: Duration = Field(default="3s")  # type: ignore[assignment]  # the same
     """The server says at least this often that it is there; three times this without a word ends the connection."""
-    timeout: Duration = Field(default="10s")  # type: ignore[assignment]  # the same
-    """Deadline of connecting, and of every single request."""
     retry_items: Duration = Field(default="60s")  # type: ignore[assignment]  # the same
     """How often tags that the server refused are asked for again."""
     tags: Annotated[tuple[OpcUaTag, ...], Field(strict=False, min_length=1)]

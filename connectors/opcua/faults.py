@@ -1,6 +1,6 @@
 """What a server's refusal means to a technician: status codes → the agent's errors. Pure.
 
-`client.py` catches the vendor's exceptions and asks here for the words; codes are those of Part 6, Annex A.
+`connection.py` catches the vendor's exceptions and asks here for the words; codes are those of Part 6, Annex A.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from asyncua.client.ua_client import UaClient
 from asyncua.client.ua_session import UaSession
 from asyncua.common.utils import Buffer
 
-import connectors.opcua.client as product
+import connectors.opcua.connection as product
 from connectors.opcua.session import ColumnSession
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +67,6 @@ def test_session_and_channel_lifetimes_are_in_milliseconds():
 
 
 def test_the_library_is_quiet():
-    assert product.OpcUaConnector
+    assert product.Connection
     assert not logging.getLogger("asyncua").isEnabledFor(logging.CRITICAL)
     assert not logging.getLogger("asyncua.client.ua_client.UASocketProtocol").isEnabledFor(logging.CRITICAL)

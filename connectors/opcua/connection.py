@@ -1,0 +1,190 @@
+"""Connection: socket, secure channel and session to one server, for the daemon and for the technician's tools alike.
+
+The only place that opens a session, and the only one, with `discovery`, that sees the vendor's exceptions. Nothing of
+asyncua runs in tasks of its own: no watchdog, no reconnect, no publish loop; whoever opens also renews the channel.
+"""
+
+import logging
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.to_thread
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.crypto import security_policies, uacrypto
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+from cryptography.exceptions import InvalidSignature
+
+from connectors.opcua import faults
+from connectors.opcua.config import OpcUaServer
+from connectors.opcua.identity import default_uri, first_of_chain, own_identity, require_trust
+from connectors.opcua.session import ColumnSession
+from edge_agent.api import Clock, socket_error
+
+logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # what it has to say is raised, in our words
+
+CLOSE_SECONDS: Final = 1.8
+SESSION_SECONDS: Final = 60
+"""How long the server keeps our session when we vanish without a word."""
+CHANNEL_SECONDS: Final = 3600
+DEFAULT_PORT: Final = 4840
+_POLICIES: Final[dict[str, Any]] = {
+    "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
+    "Aes128_Sha256_RsaOaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,
+    "Aes256_Sha256_RsaPss": security_policies.SecurityPolicyAes256Sha256RsaPss,
+}
+_STUMBLES: Final = (
+    UaError,
+    InvalidSignature,
+    uacrypto.InvalidSignature,  # type: ignore[attr-defined]  # its own class, beside the one it imports
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    AssertionError,
+    struct.error,
+)
+"""What asyncua raises over bytes it did not expect: it checks little before it unpacks."""
+
+
+@contextmanager
+def translated(operation: str, url: str, certificate: str = "") -> Iterator[None]:
+    """Turns what the vendor raises during `operation` into our errors; `certificate`: ours, where one is used."""
+    try:
+        yield
+    except UaStatusCodeError as error:
+        raise faults.of_status(operation, url, int(error.code), type(error).__name__) from error
+    except ConnectionError as error:
+        if certificate and operation in ("open secure channel", "log on"):
+            raise faults.closed_early(operation, url, certificate) from error
+        raise socket_error(operation, url, error) from error
+    except OSError as error:
+        raise socket_error(operation, url, error) from error
+    except _STUMBLES as error:
+        raise faults.garbage(operation, url, error) from error
+
+
+@asynccontextmanager
+async def visiting(operation: str, url: str, timeout: float) -> AsyncIterator[Client]:
+    """A client without a session, for what a server tells everybody; raises EdgeAgentError."""
+    visitor = Client(url, timeout=timeout)
+    try:
+        with translated(operation, url), anyio.fail_after(timeout):
+            yield visitor
+    finally:
+        visitor.disconnect_socket()
+
+
+class Connection:
+    """One server's client. `open` once, `close` at the end; in between `session` and `during`. Good for one use."""
+
+    def __init__(self, server: OpcUaServer, clock: Clock, *, channel_seconds: float = CHANNEL_SECONDS) -> None:
+        """`channel_seconds` is the secure channel's lifetime; `renew` renews it after three quarters of it."""
+        self.url = with_port(server.url)
+        self._link = server
+        self._clock = clock
+        self._channel_seconds = channel_seconds
+        self._client = Client(self.url, timeout=server.timeout)
+        self.session = ColumnSession.install(self._client.uaclient)
+        self._certificate = ""
+
+    def during(self, operation: str) -> AbstractContextManager[None]:
+        """Translates what the vendor raises while `operation` is tried."""
+        return translated(operation, self.url, self._certificate)
+
+    async def open(self) -> None:
+        """Socket, channel, session; raises EdgeAgentError. `close` in any case."""
+        link, client = self._link, self._client
+        client.name = client.description = "edge-agent"
+        client.application_uri = default_uri()
+        client.session_timeout = SESSION_SECONDS * 1000
+        client.secure_channel_timeout = round(self._channel_seconds * 1000)
+        user = password = None
+        if link.user is not None:
+            user = link.user.name
+            password = await anyio.to_thread.run_sync(link.user.password.read)
+        if link.security.policy != "None":
+            await self._secure()
+        with self.during("connect"), anyio.fail_after(link.timeout):
+            await client.connect_socket()
+        with self.during("open secure channel"), anyio.fail_after(link.timeout):
+            await client.send_hello()
+            await client.open_secure_channel()
+        with self.during("log on"), anyio.fail_after(link.timeout):
+            await client.create_session()
+            await client.activate_session(user, password)
+
+    async def _secure(self) -> None:
+        """Chooses the endpoint, checks the server's certificate against the trusted ones, sets up the channel."""
+        security, wall = self._link.security, self._clock.wall()
+        identity = await anyio.to_thread.run_sync(own_identity, security, wall)
+        self._certificate = identity.path
+        server = await self._server_certificate()
+        await anyio.to_thread.run_sync(require_trust, server, security, self.url, wall)
+        self._client.application_uri = identity.uri
+        with self.during("prepare security"):
+            await self._client.set_security(
+                _POLICIES[security.policy],
+                uacrypto.CertProperties(identity.certificate, "der"),
+                uacrypto.CertProperties(identity.key, "der"),
+                server_certificate=uacrypto.CertProperties(first_of_chain(server), "der"),
+                mode=ua.MessageSecurityMode[security.mode],
+            )
+
+    async def _server_certificate(self) -> bytes:
+        """What the server shows for the configured policy and mode; Refused where it has no such endpoint."""
+        security = self._link.security
+        policy, mode = _POLICIES[security.policy].URI, ua.MessageSecurityMode[security.mode]
+        async with visiting("ask for endpoints", self.url, self._link.timeout) as visitor:
+            endpoints = await visitor.connect_and_get_server_endpoints()
+        for endpoint in endpoints:
+            if (endpoint.SecurityPolicyUri, endpoint.SecurityMode) == (policy, mode) and endpoint.ServerCertificate:
+                return bytes(endpoint.ServerCertificate)
+        offered = sorted({f"{_policy_name(e.SecurityPolicyUri)}/{e.SecurityMode.name.strip('_')}" for e in endpoints})
+        raise faults.no_endpoint(self.url, f"{security.policy}/{security.mode}", offered)
+
+    async def renew(self) -> None:
+        """Renews the channel after 75 % of its lifetime (Part 4, 5.5.2), for ever."""
+        client = self._client
+        while True:
+            await anyio.sleep(client.secure_channel_timeout * 0.75 / 1000)
+            with anyio.fail_after(self._link.timeout):
+                await client.open_secure_channel(renew=True)
+            client.uaclient.revolve_security_token()
+
+    async def close(self) -> None:
+        """Says goodbye where the server still listens; lets go of the socket in any case, within CLOSE_SECONDS."""
+        client = self._client
+        protocol = client.uaclient.protocol
+        transport = protocol.transport if protocol is not None else None
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True), suppress(OSError, *_STUMBLES):
+            await client.close_session()
+            await client.close_secure_channel()
+        client.disconnect_socket()
+        if transport is not None and transport.get_write_buffer_size():
+            transport.abort()  # nobody takes what is left: closing politely would wait for it
+
+
+@asynccontextmanager
+async def opened(server: OpcUaServer, clock: Clock) -> AsyncIterator[Connection]:
+    """A connection for a few questions, closed at the end; raises EdgeAgentError."""
+    connection = Connection(server, clock)
+    try:
+        await connection.open()
+        yield connection
+    finally:
+        await connection.close()
+
+
+def with_port(url: str) -> str:
+    """The url with the usual port where it names none."""
+    parts = urlsplit(url)
+    return url if parts.port else parts._replace(netloc=f"{parts.netloc}:{DEFAULT_PORT}").geturl()
+
+
+def _policy_name(uri: str | None) -> str:
+    return (uri or "None").rpartition("#")[2]

@@ -11,6 +11,7 @@ from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli import language as language_of_locale
 from edge_agent.cli.journal.commands import journal
 from edge_agent.cli.modbus.commands import modbus
+from edge_agent.cli.opcua.commands import opcua
 
 app = typer.Typer(
     name="edge-agent",
@@ -26,6 +27,7 @@ hub_app = typer.Typer(help="Dashboards for hub staff. 허브 담당자용 대시
 app.add_typer(hub_app, name="hub")
 app.add_typer(journal, name="journal")
 app.add_typer(modbus, name="modbus")
+app.add_typer(opcua, name="opcua")
 
 Config = Annotated[Path, typer.Argument(help="The configuration file (YAML). 설정 파일")]
 LanguageOption = Annotated[str, typer.Option("--language", "-l", help="ko or en; default: the locale. 표시 언어")]

@@ -18,6 +18,7 @@ where the vendor's library is called (`client.py`) and nowhere else.
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class EdgeAgentError(Exception):
     code = "EA-000"
     retryable = True
     """Whether trying again without a person changing anything can help."""
+    cured_at: Path | None = None
+    """A file or folder that a person changes to cure it: it is tried again as soon as that changes."""
 
     def __init__(self, operation: str, obj: str, cause: Words, hint: Words) -> None:
         """`operation`: what was tried, a verb phrase in English (`connect`); `obj`: on what (`opc.tcp://…`, a path)."""

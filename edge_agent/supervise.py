@@ -13,6 +13,7 @@ promises:
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -26,6 +27,8 @@ from edge_agent.model.frame import Int32
 
 _log = structlog.get_logger("link")
 
+LOOK_S: Final = 1.0
+"""How often a link that waits for a person looks whether they came."""
 STEADY_S: Final = 30.0
 """A link that stayed up this long starts its back-off from the first step again."""
 
@@ -112,7 +115,7 @@ class LinkSupervisor:
             if self._clock.monotonic() - outlet.began > STEADY_S:
                 self._backoff.reset()
                 self._refusal.reset()
-            await anyio.sleep(self._wait(error))
+            await self._pause(error)
             self.health.reconnects += 1
 
     async def _once(self, outlet: LinkOutlet) -> EdgeAgentError:
@@ -158,10 +161,27 @@ class LinkSupervisor:
         self.health.error = error
         _enter(self.health, "down", self._clock.monotonic())
 
+    async def _pause(self, error: EdgeAgentError) -> None:
+        """Until the next try: it is due, or a person did what the error asked for."""
+        end, before = self._clock.monotonic() + self._wait(error), _touched(error.cured_at)
+        while (left := end - self._clock.monotonic()) > 0:
+            await anyio.sleep(left if error.cured_at is None else min(left, LOOK_S))
+            if _touched(error.cured_at) != before:
+                self._refusal.reset()
+                return
+
     def _wait(self, error: EdgeAgentError) -> float:
         if isinstance(error, Overloaded) and error.retry_after is not None:
             return error.retry_after
         return (self._refusal if isinstance(error, Refused) else self._backoff).next()
+
+
+def _touched(path: Path | None) -> int:
+    """When it was changed last, ns; 0 where it is not there."""
+    try:
+        return 0 if path is None else path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _enter(health: LinkHealth, state: str, now: float) -> None:

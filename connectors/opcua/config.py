@@ -1,7 +1,8 @@
 """The configuration of an OPC UA link. Imports nothing heavy: `check` reads it without loading the vendor library."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -11,6 +12,13 @@ from edge_agent.config.base import FilePath, StatePath
 
 Policy = Literal["None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"]
 Mode = Literal["Sign", "SignAndEncrypt"]
+DEFAULT_PORT: Final = 4840
+
+
+def with_port(url: str) -> str:
+    """The url with the usual port where it names none."""
+    parts = urlsplit(url)
+    return url if parts.port else parts._replace(netloc=f"{parts.netloc}:{DEFAULT_PORT}").geturl()
 
 
 class OpcUaSecurity(Section):

@@ -9,7 +9,6 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -20,8 +19,10 @@ from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from cryptography.exceptions import InvalidSignature
 
 from connectors.opcua import faults
-from connectors.opcua.config import OpcUaServer
-from connectors.opcua.identity import default_uri, first_of_chain, own_identity, require_trust
+from connectors.opcua.certificate import first_of_chain
+from connectors.opcua.config import OpcUaServer, with_port
+from connectors.opcua.identity import clock_floor, default_uri, own_identity
+from connectors.opcua.judgement import Shown, judge
 from connectors.opcua.session import ColumnSession
 from edge_agent.api import Clock, socket_error
 
@@ -31,7 +32,6 @@ CLOSE_SECONDS: Final = 1.8
 SESSION_SECONDS: Final = 60
 """How long the server keeps our session when we vanish without a word."""
 CHANNEL_SECONDS: Final = 3600
-DEFAULT_PORT: Final = 4840
 _POLICIES: Final[dict[str, Any]] = {
     "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
     "Aes128_Sha256_RsaOaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,
@@ -123,19 +123,19 @@ class Connection:
         security, wall = self._link.security, self._clock.wall()
         identity = await anyio.to_thread.run_sync(own_identity, security, wall)
         self._certificate = identity.path
-        server = await self._server_certificate()
-        await anyio.to_thread.run_sync(require_trust, server, security, self.url, wall)
+        shown = await self._shown()
+        await anyio.to_thread.run_sync(judge, shown, security, wall, clock_floor(identity))
         self._client.application_uri = identity.uri
         with self.during("prepare security"):
             await self._client.set_security(
                 _POLICIES[security.policy],
                 uacrypto.CertProperties(identity.certificate, "der"),
                 uacrypto.CertProperties(identity.key, "der"),
-                server_certificate=uacrypto.CertProperties(first_of_chain(server), "der"),
+                server_certificate=uacrypto.CertProperties(first_of_chain(shown.chain), "der"),
                 mode=ua.MessageSecurityMode[security.mode],
             )
 
-    async def _server_certificate(self) -> bytes:
+    async def _shown(self) -> Shown:
         """What the server shows for the configured policy and mode; Refused where it has no such endpoint."""
         security = self._link.security
         policy, mode = _POLICIES[security.policy].URI, ua.MessageSecurityMode[security.mode]
@@ -143,7 +143,7 @@ class Connection:
             endpoints = await visitor.connect_and_get_server_endpoints()
         for endpoint in endpoints:
             if (endpoint.SecurityPolicyUri, endpoint.SecurityMode) == (policy, mode) and endpoint.ServerCertificate:
-                return bytes(endpoint.ServerCertificate)
+                return Shown(bytes(endpoint.ServerCertificate), self.url, endpoint.Server.ApplicationUri or "")
         offered = sorted({f"{_policy_name(e.SecurityPolicyUri)}/{e.SecurityMode.name.strip('_')}" for e in endpoints})
         raise faults.no_endpoint(self.url, f"{security.policy}/{security.mode}", offered)
 
@@ -178,12 +178,6 @@ async def opened(server: OpcUaServer, clock: Clock) -> AsyncIterator[Connection]
         yield connection
     finally:
         await connection.close()
-
-
-def with_port(url: str) -> str:
-    """The url with the usual port where it names none."""
-    parts = urlsplit(url)
-    return url if parts.port else parts._replace(netloc=f"{parts.netloc}:{DEFAULT_PORT}").geturl()
 
 
 def _policy_name(uri: str | None) -> str:

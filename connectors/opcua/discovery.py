@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from asyncua.ua.uaerrors import UaStatusCodeError
 from cryptography import x509
 
-from connectors.opcua.connection import visiting, with_port
-from connectors.opcua.identity import first_of_chain
+from connectors.opcua.certificate import first_of_chain
+from connectors.opcua.config import with_port
+from connectors.opcua.connection import visiting
 from edge_agent.api import EdgeAgentError
 
 MOST_SERVERS: Final = 32

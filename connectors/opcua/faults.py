@@ -172,25 +172,6 @@ def no_endpoint(url: str, wanted: str, offered: list[str]) -> EdgeAgentError:
     )
 
 
-def untrusted(url: str, sha1: str, sha256: str, pending: str, trusted: str) -> EdgeAgentError:
-    """First contact, or another certificate than before: a person must compare the thumbprint."""
-    return Refused(
-        "trust server certificate",
-        url,
-        Words(
-            f"서버 인증서를 아직 신뢰하지 않습니다. 지문(SHA-1): {sha1}, SHA-256: {sha256}",
-            f"the server's certificate is not trusted; thumbprint (SHA-1): {sha1}, SHA-256: {sha256}",
-        ),
-        Words(
-            f"서버 화면의 지문과 비교하여 같으면 {pending} 파일을 {trusted}(으)로 복사하거나 "
-            "security.server_certificate에 지정하십시오. "
-            "다르면 누군가 중간에 있을 수 있습니다",
-            f"compare it with the thumbprint that the server shows; if equal, copy {pending} to {trusted} or name it "
-            "in security.server_certificate; if not, somebody may sit in between",
-        ),
-    )
-
-
 def unusable_file(path: str, error: Exception) -> EdgeAgentError:
     """A certificate, key or secret that can't be read."""
     return Refused(

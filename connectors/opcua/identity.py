@@ -1,29 +1,42 @@
-"""Certificates: the agent's own, made once, and those of the servers it trusts (Part 6, 6.2.2; Part 4, 6.1.3).
+"""Identity: the agent's own certificate and key, made once and renewed by a person (Part 6, 6.2.2).
 
-Blocking file work throughout: call it in a worker thread. Folder layout under `security.identity`: `own.der`,
-`own.key.pem` (mode 600), `trusted/` (filled by a person), `pending/` (the last refused certificate of each server).
+Files under `security.identity`: `own.der` with `own.key.pem` (mode 600), after a renewal `previous.der` with its key;
+`trust` keeps the certificates of others there. Blocking file work throughout: call it in a worker thread.
+
+A renewal keeps the application URI, by which servers know the agent. It is decided by the file `next.der`, written last
+of the new pair; whoever loads the identity then finishes the exchange, so that a power cut leaves one pair or the
+other, never a half of each.
 """
 
-import hashlib
+import fcntl
 import os
 import socket
-import tempfile
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from connectors.opcua import faults
+from connectors.opcua.certificate import application_uri, der_of, parse
 from connectors.opcua.config import OpcUaSecurity
+from connectors.opcua.trust import write
 
 YEARS: Final = 10
-_BUILT: Final = datetime(2025, 1, 1, tzinfo=UTC)  # no clock of a running agent is really before this
+KEY_BITS: Final = 2048
+"""All three policies take 2048; some PLCs take no more."""
+BUILT: Final = datetime(2025, 1, 1, tzinfo=UTC)
+"""No clock of a running agent is really before this."""
+_GET_ADDRESS: Final = 0x8915
+_LOOPBACK: Final = "127."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,11 @@ class Identity:
     key: bytes
     uri: str
     path: str
+
+    @property
+    def x509(self) -> x509.Certificate:
+        """The certificate, parsed."""
+        return parse(self.certificate)
 
 
 def folder_of(security: OpcUaSecurity) -> Path:
@@ -48,20 +66,50 @@ def own_identity(security: OpcUaSecurity, wall: int) -> Identity:
     Raises Refused for files that can't be read, written or understood.
     """
     if security.certificate is not None and security.private_key is not None:
-        return _load(security.certificate, security.private_key)
-    folder = folder_of(security)
+        return load_pair(security.certificate, security.private_key)
+    return identity_in(folder_of(security), wall)
+
+
+def identity_in(folder: Path, wall: int) -> Identity:
+    """The self-made pair of this folder, made where there is none; raises Refused."""
     certificate, key = folder / "own.der", folder / "own.key.pem"
     try:
+        _finish(folder)
         if not (certificate.exists() and key.exists()):
-            _make(certificate, key, datetime.fromtimestamp(wall / 1e9, UTC))
+            _make(certificate, key, default_uri(), _moment(wall))
     except OSError as error:
         raise faults.unusable_file(str(folder), error) from error
-    return _load(certificate, key)
+    return load_pair(certificate, key)
 
 
-def _load(certificate: Path, key: Path) -> Identity:
+def renew(folder: Path, wall: int) -> Identity:
+    """A new certificate and key for the same application URI; the old pair stays as `previous`. Raises Refused."""
+    uri = identity_in(folder, wall).uri
     try:
-        cert = _parse(certificate.read_bytes())
+        _make(folder / "next.der", folder / "next.key.pem", uri, _moment(wall))
+    except OSError as error:
+        raise faults.unusable_file(str(folder), error) from error
+    return identity_in(folder, wall)
+
+
+def _finish(folder: Path) -> None:
+    """What a renewal has decided; raises OSError."""
+    decided, key = folder / "next.der", folder / "next.key.pem"
+    if not decided.exists():
+        return
+    if key.exists():
+        for name, mode in (("der", 0o644), ("key.pem", 0o600)):
+            write(folder / f"previous.{name}", (folder / f"own.{name}").read_bytes(), mode)
+    with suppress(FileNotFoundError):  # another process finishes it too
+        key.replace(folder / "own.key.pem")
+    with suppress(FileNotFoundError):
+        decided.replace(folder / "own.der")
+
+
+def load_pair(certificate: Path, key: Path) -> Identity:
+    """A certificate and its key, PEM or DER; raises Refused, also where they do not belong together."""
+    try:
+        cert = parse(certificate.read_bytes())
     except (OSError, ValueError) as error:
         raise faults.unusable_file(str(certificate), error) from error
     try:
@@ -70,12 +118,12 @@ def _load(certificate: Path, key: Path) -> Identity:
         private = load(data, None)
     except (OSError, ValueError, TypeError) as error:
         raise faults.unusable_file(str(key), error) from error
+    if private.public_key() != cert.public_key():
+        raise faults.unusable_file(str(key), ValueError(f"not the key of {certificate}"))
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return Identity(
-        cert.public_bytes(serialization.Encoding.DER), der, _uri_of(cert) or default_uri(), str(certificate)
-    )
+    return Identity(der_of(cert), der, application_uri(cert) or default_uri(), str(certificate))
 
 
 def default_uri() -> str:
@@ -83,37 +131,24 @@ def default_uri() -> str:
     return f"urn:{socket.gethostname()}:edge-agent"
 
 
-def _uri_of(cert: x509.Certificate) -> str:
-    try:
-        names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return ""
-    return next(iter(names.get_values_for_type(x509.UniformResourceIdentifier)), "")
+def clock_floor(identity: Identity) -> datetime:
+    """A clock before this is surely wrong: the agent's own certificate was made later."""
+    return max(BUILT, identity.x509.not_valid_before_utc)
 
 
-def _parse(data: bytes) -> x509.Certificate:
-    """One certificate, PEM or DER, the first where a chain follows; raises ValueError."""
-    if b"-----BEGIN" in data:
-        return x509.load_pem_x509_certificate(data)
-    return x509.load_der_x509_certificate(first_of_chain(data))
+def _moment(wall: int) -> datetime:
+    return datetime.fromtimestamp(wall / 1e9, UTC)
 
 
-def first_of_chain(der: bytes) -> bytes:
-    """Servers may send their certificate with its chain behind it; the first one is theirs (Part 6, 6.2.4)."""
-    if len(der) < 4 or der[0] != 0x30 or der[1] != 0x82:
-        return der
-    return der[: 4 + int.from_bytes(der[2:4], "big")]
-
-
-def _make(certificate: Path, key_file: Path, now: datetime) -> None:
-    certificate.parent.mkdir(parents=True, exist_ok=True)
-    key = rsa.generate_private_key(65537, 2048)
+def _make(certificate: Path, key_file: Path, uri: str, now: datetime) -> None:
+    """The certificate is written last: with it the pair is whole."""
+    key = rsa.generate_private_key(65537, KEY_BITS)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write(key_file, pem, 0o600)
-    _write(certificate, _self_signed(key, now).public_bytes(serialization.Encoding.DER), 0o644)
+    write(key_file, pem, 0o600)
+    write(certificate, der_of(_self_signed(key, uri, now)), 0o644)
 
 
-def _self_signed(key: rsa.RSAPrivateKey, now: datetime) -> x509.Certificate:
+def _self_signed(key: rsa.RSAPrivateKey, uri: str, now: datetime) -> x509.Certificate:
     host = socket.gethostname()
     name = x509.Name(
         [
@@ -121,7 +156,7 @@ def _self_signed(key: rsa.RSAPrivateKey, now: datetime) -> x509.Certificate:
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "edge-agent"),
         ]
     )
-    start = max(now, _BUILT) - timedelta(days=1)
+    start = max(now, BUILT) - timedelta(days=1)
     usage = x509.KeyUsage(
         digital_signature=True,
         content_commitment=True,
@@ -142,8 +177,9 @@ def _self_signed(key: rsa.RSAPrivateKey, now: datetime) -> x509.Certificate:
         not_valid_before=start,
         not_valid_after=start + timedelta(days=365 * YEARS + 2),
     )
+    places = [x509.UniformResourceIdentifier(uri), x509.DNSName(host), *map(x509.IPAddress, _own_addresses())]
     extensions: list[tuple[x509.ExtensionType, bool]] = [
-        (x509.SubjectAlternativeName([x509.UniformResourceIdentifier(default_uri()), x509.DNSName(host)]), False),
+        (x509.SubjectAlternativeName(places), False),
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (usage, True),
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False),
@@ -155,77 +191,12 @@ def _self_signed(key: rsa.RSAPrivateKey, now: datetime) -> x509.Certificate:
     return builder.sign(key, hashes.SHA256())
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Whole or not at all, also when the power goes."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            os.fchmod(handle, mode)
-            out.write(data)
-            out.flush()
-            os.fsync(handle)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def require_trust(server: bytes, security: OpcUaSecurity, url: str, wall: int) -> None:
-    """Raises Refused, with the thumbprint and what to do, unless a person has trusted this certificate or its CA."""
-    der = first_of_chain(server)
-    place = security.server_certificate or folder_of(security) / "trusted"
-    trusted = _trusted(place, required=security.server_certificate is not None)
-    if any(cert.public_bytes(serialization.Encoding.DER) == der for cert in trusted):
-        return
-    if _issued_by_one_of(der, trusted, datetime.fromtimestamp(wall / 1e9, UTC)):
-        return
-    pending = folder_of(security) / "pending" / f"{_file_name(url)}.der"
-    try:
-        pending.parent.mkdir(parents=True, exist_ok=True)
-        _write(pending, der, 0o644)
-    except OSError as error:
-        raise faults.unusable_file(str(pending), error) from error
-    sha1 = hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()
-    raise faults.untrusted(url, sha1, hashlib.sha256(der).hexdigest().upper(), str(pending), str(place))
-
-
-def _file_name(url: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in url.removeprefix("opc.tcp://"))[:80]
-
-
-def _trusted(place: Path, *, required: bool) -> list[x509.Certificate]:
-    if not place.exists() and not required:
-        return []
-    try:
-        files = sorted(p for p in place.iterdir() if p.is_file()) if place.is_dir() else [place]
-        return [_parse(path.read_bytes()) for path in files]
-    except (OSError, ValueError) as error:
-        raise faults.unusable_file(str(place), error) from error
-
-
-def _issued_by_one_of(der: bytes, trusted: list[x509.Certificate], now: datetime) -> bool:
-    """Whether a trusted CA signed it and both are valid now. A pinned certificate itself counts whatever its dates."""
-    try:
-        cert = x509.load_der_x509_certificate(der)
-    except ValueError:
-        return False
-    return any(_valid(cert, now) and _valid(ca, now) and _is_ca(ca) and _signed(cert, ca) for ca in trusted)
-
-
-def _valid(cert: x509.Certificate, now: datetime) -> bool:
-    return cert.not_valid_before_utc <= now <= cert.not_valid_after_utc
-
-
-def _is_ca(cert: x509.Certificate) -> bool:
-    try:
-        return cert.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-
-
-def _signed(cert: x509.Certificate, ca: x509.Certificate) -> bool:
-    try:
-        cert.verify_directly_issued_by(ca)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+def _own_addresses() -> Iterator[IPv4Address]:
+    """The IPv4 address of each network interface that has one now (netdevice(7)), without loopback."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        for interface in sorted(path.name for path in Path("/sys/class/net").iterdir()):
+            with suppress(OSError):
+                request = struct.pack("256s", interface.encode()[:15])
+                address = IPv4Address(fcntl.ioctl(asked, _GET_ADDRESS, request)[20:24])
+                if not str(address).startswith(_LOOPBACK):
+                    yield address

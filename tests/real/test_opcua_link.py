@@ -16,6 +16,7 @@ import pytest
 
 from connectors.opcua.client import OpcUaConnector
 from connectors.opcua.config import OpcUaLink
+from connectors.opcua.trust import TrustFolder
 from edge_agent.api import EdgeAgentError, NotConnected, ProtocolError, Refused, SystemClock, TimedOut
 from tests.conformance.rig import Collector, established
 from tests.conformance.rig_opcua import OpcUaRig
@@ -57,13 +58,14 @@ async def failure(made: OpcUaLink, out: Collector | None = None, **options) -> E
 
 
 async def trusting(made: OpcUaLink, identity: Path) -> None:
-    """What a technician does: sees the refusal, compares the thumbprint, copies the pending certificate."""
+    """What a technician does: sees the refusal, compares the thumbprint, accepts the certificate."""
     refusal = await failure(made)
     assert isinstance(refusal, Refused)
     assert "thumbprint" in refusal.cause.en
-    (pending,) = (identity / "pending").iterdir()
-    (identity / "trusted").mkdir(exist_ok=True)
-    shutil.copy(pending, identity / "trusted" / "plc.der")
+    folder = TrustFolder(identity)
+    (entry,) = folder.entries("pending")
+    assert entry.thumbprint in refusal.cause.en
+    folder.accept(entry)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli import language as language_of_locale
+from edge_agent.cli.opcua.trust_commands import identity, trust
 
 opcua = typer.Typer(
     help="The technician's tools for OPC UA; they only read. OPC UA 현장 도구 (읽기 전용)",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+opcua.add_typer(trust, name="trust")
+opcua.add_typer(identity, name="identity")
 Place = Annotated[str, typer.Argument(help="HOST, HOST:PORT or opc.tcp://HOST:PORT/PATH. 서버 주소")]
 Timeout = Annotated[float, typer.Option(min=0.1, max=600, help="Seconds for one answer. 응답 대기(초)")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]

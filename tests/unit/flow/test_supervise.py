@@ -1,11 +1,12 @@
 """The supervisor against connectors that misbehave in every way: none of it reaches anyone else."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import anyio
 import pytest
 
-from edge_agent.api import Frame, NotConnected, Outlet, Overloaded, Words
+from edge_agent.api import Frame, NotConnected, Outlet, Overloaded, Refused, Words
 from edge_agent.backoff import Backoff
 from edge_agent.clock import SystemClock
 from edge_agent.inbox import Inbox
@@ -115,3 +116,26 @@ def test_backoff_doubles_within_its_bounds() -> None:
         assert step / 2 <= backoff.next() <= step
     backoff.reset()
     assert backoff.next() <= 1
+
+
+async def test_what_a_person_cured_is_tried_at_once(tmp_path: Path) -> None:
+    """The least wait for a person is 8 s with jitter; here they come at once."""
+    trusted, cured = tmp_path / "trusted", []
+
+    async def refuses(outlet: Outlet) -> None:
+        error = Refused("trust", "plc", Words("", ""), Words("", ""))
+        error.cured_at = trusted
+        raise error
+
+    async def works_since(outlet: Outlet) -> None:
+        cured.append(trusted.exists())
+        await works(outlet)
+
+    async def person() -> None:
+        await anyio.sleep(0.1)
+        trusted.mkdir()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(person)
+        await watch([refuses, works_since], lambda h: h.values >= 4)
+    assert cured == [True]

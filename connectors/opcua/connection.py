@@ -6,7 +6,7 @@ asyncua runs in tasks of its own: no watchdog, no reconnect, no publish loop; wh
 
 import logging
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
@@ -82,13 +82,24 @@ async def visiting(operation: str, url: str, timeout: float) -> AsyncIterator[Cl
 class Connection:
     """One server's client. `open` once, `close` at the end; in between `session` and `during`. Good for one use."""
 
-    def __init__(self, server: OpcUaServer, clock: Clock, *, channel_seconds: float = CHANNEL_SECONDS) -> None:
-        """`channel_seconds` is the secure channel's lifetime; `renew` renews it after three quarters of it."""
+    def __init__(
+        self,
+        server: OpcUaServer,
+        clock: Clock,
+        *,
+        channel_seconds: float = CHANNEL_SECONDS,
+        locales: Sequence[str] = ("en",),
+    ) -> None:
+        """`channel_seconds` is the secure channel's lifetime; `renew` renews it after three quarters of it.
+
+        `locales`: the languages that texts should be in, the best first.
+        """
         self.url = with_port(server.url)
         self._link = server
         self._clock = clock
         self._channel_seconds = channel_seconds
         self._client = Client(self.url, timeout=server.timeout)
+        self._client.set_locale(list(locales))
         self.session = ColumnSession.install(self._client.uaclient)
         self._certificate = ""
 
@@ -170,9 +181,9 @@ class Connection:
 
 
 @asynccontextmanager
-async def opened(server: OpcUaServer, clock: Clock) -> AsyncIterator[Connection]:
+async def opened(server: OpcUaServer, clock: Clock, *, locales: Sequence[str] = ("en",)) -> AsyncIterator[Connection]:
     """A connection for a few questions, closed at the end; raises EdgeAgentError."""
-    connection = Connection(server, clock)
+    connection = Connection(server, clock, locales=locales)
     try:
         await connection.open()
         yield connection

@@ -91,7 +91,7 @@ class MonitoredItems:
     def _item(self, item: Item) -> ua.MonitoredItemCreateRequest:
         index = item.node.namespace_index(self._namespaces)
         return ua.MonitoredItemCreateRequest(
-            ItemToMonitor=ua.ReadValueId(NodeId=_node_id(item.node, index or 0), AttributeId=AttributeIds.Value),
+            ItemToMonitor=ua.ReadValueId(NodeId=node_id(item.node, index or 0), AttributeId=AttributeIds.Value),
             MonitoringMode=ua.MonitoringMode.Reporting,
             RequestedParameters=ua.MonitoringParameters(
                 ClientHandle=item.handle, SamplingInterval=item.sampling, QueueSize=item.queue, DiscardOldest=True
@@ -130,6 +130,7 @@ class MonitoredItems:
         )
 
 
-def _node_id(node: NodeAddress, index: int) -> ua.NodeId:
+def node_id(node: NodeAddress, index: int) -> ua.NodeId:
+    """The vendor's form of an address whose namespace has this index now."""
     identifier: Any = node.identifier
     return ua.NodeId(identifier, ua.Int16(index), _ID_TYPES[type(identifier)])

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -39,6 +40,23 @@ def parse_node(text: str) -> NodeAddress:
         return NodeAddress(match["nsu"] or "", index, _identifier(match["kind"], match["id"]))
     except (ValueError, binascii.Error):
         raise ValueError("opcua_node") from None
+
+
+def node_text(index: int, identifier: Identifier, namespaces: Sequence[str] = ()) -> str:
+    """The address as people write it: by namespace URI where `namespaces` has one, else by index."""
+    match identifier:
+        case int():
+            kind, text = "i", str(identifier)
+        case UUID():
+            kind, text = "g", str(identifier)
+        case bytes():
+            kind, text = "b", base64.b64encode(identifier).decode()
+        case _:
+            kind, text = "s", identifier
+    uri = namespaces[index] if 0 < index < len(namespaces) else ""
+    if index == 0:
+        return f"{kind}={text}"
+    return f"nsu={uri};{kind}={text}" if uri and ";" not in uri else f"ns={index};{kind}={text}"
 
 
 def _identifier(kind: str, text: str) -> Identifier:

@@ -57,6 +57,12 @@ HEADERS: Final[dict[str, str]] = {
     "note": "",
     "notes": "",
     "comment": "",
+    "설명": "",
+    "description": "",
+    "경로": "",
+    "browsepath": "",
+    "opc형식": "",
+    "opctype": "",
 }
 """Header (small letters, without spaces) -> key; empty: a column for people, not read."""
 

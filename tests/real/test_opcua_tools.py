@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
 
+from connectors.opcua import inquiry
 from connectors.opcua.discovery import RANKS
-from edge_agent.api import NotConnected, SystemClock
+from connectors.opcua.survey import Extent
+from edge_agent.api import NotConnected, Refused, SystemClock
 from edge_agent.cli.check import check
+from edge_agent.cli.opcua.browsing import Order as BrowseOrder
+from edge_agent.cli.opcua.browsing import browsed
+from edge_agent.cli.opcua.choice import Choice
 from edge_agent.cli.opcua.discovering import Order, discovered
-from edge_agent.cli.opcua.door import url_of
+from edge_agent.cli.opcua.door import Access, server_of, url_of
 from edge_agent.cli.speech import Speech
+from edge_agent.config.loader import load
 from edge_agent.errors import Unsupported
+from edge_agent.registry import Sections
 from tests.fixtures_servers import require_service
+from tests.real.opcua_space import SpaceServer
+from tests.real.test_opcua_values import collect
 from tests.servers.cache import MissingService
 from tests.servers.process import free_port
 from tests.servers.sources import NodeOpcua, Source, Uafast
 
+INSECURE = 'security: {policy: "None"}'
 HEAD = """site: {name: plant}
 machines:
   - {name: machine1, line: a, class: press}
@@ -49,6 +61,18 @@ def fast(tmp_path_factory: pytest.TempPathFactory, server_pki: Path) -> Iterator
 def node(tmp_path_factory: pytest.TempPathFactory, server_pki: Path) -> Iterator[NodeOpcua]:
     folder = tmp_path_factory.mktemp("node-opcua")
     yield from running(NodeOpcua, folder, period_ms=100, pki=server_pki / "node-opcua")
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpaceServer]:
+    yield from running(SpaceServer, tmp_path_factory.mktemp("space"), most=3)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test finds what another one kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture(params=["fast", "node"])
@@ -110,3 +134,122 @@ def test_places(place: str, url: str) -> None:
 def test_no_places(place: str) -> None:
     with pytest.raises(Unsupported):
         url_of(place)
+
+
+def browse(url: str, language: str = "en", *, globs=(), **options) -> tuple[int, str]:
+    out = io.StringIO()
+    server = server_of(url, "", Access("None"))
+    order = BrowseOrder(server, Speech(language), choice=Choice(globs), **options)
+    return browsed(order, SystemClock(), out, out), out.getvalue()
+
+
+def rows_of(table: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table.read_text("utf-8-sig"))))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("language", ["ko", "en"])
+@pytest.mark.parametrize("kind", ["fast", "node", "space"])
+async def test_a_browsed_table_is_accepted_as_it_is_and_runs(
+    kind: str, language: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    source = request.getfixturevalue(kind)
+    code, text = await anyio.to_thread.run_sync(lambda: browse(source.url, language, output=tmp_path / "tags.csv"))
+    assert code == 0, text
+    links = f"""links:
+  - name: plc
+    connector: opcua
+    url: {source.url}
+    machine: machine1
+    {INSECURE}
+    publishing_interval: 50ms
+    tags_file: tags.csv
+"""
+    (tmp_path / "config.yaml").write_text(HEAD + links, "utf-8")
+    out = io.StringIO()
+    assert check(tmp_path / "config.yaml", language, out) == 0, out.getvalue()
+    (made,) = load(tmp_path / "config.yaml", Sections()).config.links
+    expected = {"fast": 24, "node": 27, "space": 6}[kind]
+    assert len(made.tag_list()) == expected
+    seen = await collect(made, lambda out: len(out.latest) == expected)
+    values = {tag.tag: seen.latest[number][0] for number, tag in enumerate(made.tag_list())}
+    bad = {name for name, value in values.items() if value is None}
+    assert bad <= {"bad", "moving_status"}
+    if kind == "space":
+        assert values["tag_1_unit_temperature"] == 123.5
+        assert values["state"] == 1
+
+
+def test_a_table_tells_units_ranges_labels_and_what_was_left_out(space: SpaceServer, tmp_path: Path) -> None:
+    code, text = browse(space.url, output=tmp_path / "tags.csv")
+    assert code == 0
+    rows = {row["tag"]: row for row in rows_of(tmp_path / "tags.csv")}
+    first = rows["tag_1_unit_temperature"]
+    assert (first["unit"], first["low"], first["high"]) == ("°C", "0", "1200")
+    assert (first["label.ko"], first["description"]) == ("온도", "노 안의 온도")
+    assert first["node"] == "nsu=urn:test:space;s=t1"
+    assert first["browse path"] == "/Objects/nsu=urn:test:space;공장/1호기/온도"
+    assert rows["tag_2_unit_temperature"]["unit"] == "CEL"  # the server gave a code and no text
+    assert rows["state"]["opc type"] == "Enumeration (RunState)"
+    assert [rows[name]["role"] for name in ("state", "run", "mode", "sum_a1")] == ["state", "state", "state", ""]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows.values() for cell in row.values())
+    assert "1 left out: arrays" in text
+    assert "1 left out: not readable by this user" in text
+
+
+def test_the_tree_shows_each_node_once_though_the_graph_has_a_loop(space: SpaceServer) -> None:
+    code, text = browse(space.url)
+    assert code == 0
+    assert text.count("s=factory") == text.count("s=t1") == 1
+    assert "8 variable(s)" in text
+
+
+def test_long_answers_come_in_pieces(server: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, whole = browse(server.url)
+    monkeypatch.setattr(inquiry, "_REFERENCES", 7)
+    monkeypatch.setattr(inquiry, "_LEAST_REFERENCES", 1)
+    asked = []
+    plain = inquiry.Inquiry._continued
+
+    async def counted(self, open_ends, found):
+        asked.append(len(open_ends))
+        return await plain(self, open_ends, found)
+
+    monkeypatch.setattr(inquiry.Inquiry, "_continued", counted)
+    assert browse(server.url, anew=True)[1] == whole
+    assert asked
+
+
+def test_a_second_browse_walks_nothing(fast: Uafast, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, first = browse(fast.url)
+    (kept,) = cache.rglob("*.zst")
+
+    async def never(self, *_: object) -> None:
+        raise AssertionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inquiry.Inquiry, "browse", never)
+        code, again = browse(fast.url, globs=["t1?"])
+    assert code == 0
+    assert "10 variable(s)" in again
+    assert "kept on disk" in again
+    kept.write_bytes(b"torn" + kept.read_bytes())
+    assert browse(fast.url)[1] == first
+
+
+def test_a_walk_can_begin_anywhere_and_ends_where_it_is_told(space: SpaceServer) -> None:
+    for start in ("nsu=urn:test:space;s=m2", "/Objects/nsu=urn:test:space;공장/2호기"):
+        code, text = browse(space.url, extent=Extent(start))
+        assert code == 0
+        assert "6 variable(s)" in text
+    assert "stopped at 3 nodes" in browse(space.url, extent=Extent(most=3))[1]
+    for start in ("nsu=urn:test:nobody;s=x", "/Objects/Nothing/Here", "what is this"):
+        with pytest.raises(Refused, match="has no node"):
+            browse(space.url, extent=Extent(start))
+
+
+def test_nothing_that_fits_is_said(fast: Uafast, tmp_path: Path) -> None:
+    code, text = browse(fast.url, globs=["nothing*"], output=tmp_path / "tags.csv")
+    assert code == 1
+    assert "no variable fits" in text
+    assert not (tmp_path / "tags.csv").exists()

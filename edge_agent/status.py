@@ -170,6 +170,7 @@ def _link(agent: "Agent", health: LinkHealth) -> dict[str, Any]:
         "reconnects": health.reconnects,
         "lost": dict(health.lost),
         "error": _words(health.error),
+        "insecure": None if health.insecure is None else {"ko": health.insecure.ko, "en": health.insecure.en},
     }
 
 

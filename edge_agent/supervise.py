@@ -54,6 +54,8 @@ class LinkHealth:
     values: int = 0
     reconnects: int = 0
     error: EdgeAgentError | None = None
+    insecure: Words | None = None
+    """See `LinkSection.insecure`."""
     lost: dict[str, int] = field(default_factory=dict)
     """Values lost at the source or by the protocol before they became rows, by reason."""
 

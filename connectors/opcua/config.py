@@ -7,10 +7,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, PrivateAttr, model_validator
 
 from connectors.opcua.node import NodeAddress, parse_node
-from edge_agent.api import Duration, LinkSection, Secret, Section, TagSection
+from edge_agent.api import Duration, LinkSection, Secret, Section, TagSection, Words
 from edge_agent.config.base import FilePath, StatePath
 
-Policy = Literal["None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"]
+Policy = Literal[
+    "best", "Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256", "Basic256", "Basic128Rsa15", "None"
+]
+SOUND: Final = ("Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256")
+"""What `best` chooses from, the best first (Part 7, 6.6); the others are broken or protect nothing."""
 Mode = Literal["Sign", "SignAndEncrypt"]
 DEFAULT_PORT: Final = 4840
 
@@ -22,11 +26,14 @@ def with_port(url: str) -> str:
 
 
 class OpcUaSecurity(Section):
-    """How the channel is protected. Without this section: Basic256Sha256, SignAndEncrypt, own self-made identity."""
+    """How the channel is protected. Without this section: the best that the server has, own self-made identity."""
 
-    policy: Policy = "Basic256Sha256"
-    """`None` must be written out: it sends everything, a password too, for anybody on the wire to read."""
+    policy: Policy = "best"
+    """`best` of SOUND that the server offers, or one of them; every other one only with `insecure`."""
     mode: Mode = "SignAndEncrypt"
+    """`Sign` sends what anybody on the wire can read; only with `insecure`."""
+    insecure: Annotated[str, Field(min_length=1)] | None = None
+    """Why this link does without encryption, or with a broken one. Shown in red wherever the link is shown."""
     identity: StatePath = Field(default="identity/opcua")  # type: ignore[assignment]  # validate_default makes it a Path
     """Folder of the agent's own certificate and key (made once), of trusted and of pending server certificates."""
     certificate: FilePath | None = None
@@ -41,12 +48,40 @@ class OpcUaSecurity(Section):
             raise ValueError("opcua_certificate_and_key")
         return self
 
+    @model_validator(mode="after")
+    def _weakness_has_a_reason(self) -> Self:
+        if self.is_weak and self.insecure is None:
+            raise ValueError("opcua_without_insecure")
+        if not self.is_weak and self.insecure is not None:
+            raise ValueError("opcua_insecure_needless")
+        return self
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether somebody on the wire can read, or with some effort change, what is sent."""
+        return self.mode != "SignAndEncrypt" or self.policy not in ("best", *SOUND)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The policies to use, the best first."""
+        return SOUND if self.policy == "best" else (self.policy,)
+
 
 class OpcUaUser(Section):
-    """Name and password; without this section the agent is an anonymous user."""
+    """Name and password, or a certificate with its key; without this section the agent is an anonymous user."""
 
-    name: Annotated[str, Field(min_length=1)]
-    password: Secret
+    name: Annotated[str, Field(min_length=1)] | None = None
+    password: Secret | None = None
+    certificate: FilePath | None = None
+    """The user's certificate (X.509, PEM or DER), not the agent's own."""
+    private_key: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = tuple(value is not None for value in (self.name, self.password, self.certificate, self.private_key))
+        if given not in ((True, True, False, False), (False, False, True, True)):
+            raise ValueError("opcua_user_kind")
+        return self
 
 
 class OpcUaTag(TagSection):
@@ -84,6 +119,33 @@ class OpcUaServer(LinkSection):
     user: OpcUaUser | None = None
     timeout: Duration = Field(default="10s")  # type: ignore[assignment]  # validate_default makes it a number
     """Deadline of connecting, and of every single request."""
+
+    @model_validator(mode="after")
+    def _certificate_needs_a_channel(self) -> Self:
+        if self.user is not None and self.user.certificate is not None and self.security.policy == "None":
+            raise ValueError("opcua_user_needs_channel")
+        return self
+
+    def insecure(self) -> Words | None:
+        """See `LinkSection`."""
+        security = self.security
+        if security.insecure is None:
+            return None
+        how = security.policy if security.policy == "None" else f"{security.policy}/{security.mode}"
+        return Words(f"안전하지 않은 연결 ({how}): {security.insecure}", f"INSECURE ({how}): {security.insecure}")
+
+    def cautions(self) -> Sequence[tuple[str, Words, Words]]:
+        """See `LinkSection`."""
+        said = self.insecure()
+        if said is None:
+            return ()
+        cure = Words(
+            "서버에서 Basic256Sha256 이상을 켜고 insecure와 policy를 지우십시오. "
+            "그때까지는 망을 분리하고 비밀번호는 다른 곳에 쓰지 않는 것으로 하십시오.",
+            "Enable Basic256Sha256 or better on the server and delete insecure and policy. Until then keep this "
+            "network apart, and use no password that opens anything else.",
+        )
+        return (("security", said, cure),)
 
 
 class OpcUaLink(OpcUaServer):

@@ -8,6 +8,7 @@ import logging
 import struct
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
@@ -16,12 +17,15 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.crypto import security_policies, uacrypto
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from connectors.opcua import faults
 from connectors.opcua.certificate import first_of_chain
-from connectors.opcua.config import OpcUaServer, with_port
-from connectors.opcua.identity import clock_floor, default_uri, own_identity
+from connectors.opcua.config import OpcUaSecurity, OpcUaServer, OpcUaUser, with_port
+from connectors.opcua.identity import clock_floor, default_uri, load_pair, own_identity
 from connectors.opcua.judgement import Shown, judge
 from connectors.opcua.session import ColumnSession
 from edge_agent.api import Clock, socket_error
@@ -36,6 +40,8 @@ _POLICIES: Final[dict[str, Any]] = {
     "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
     "Aes128_Sha256_RsaOaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,
     "Aes256_Sha256_RsaPss": security_policies.SecurityPolicyAes256Sha256RsaPss,
+    "Basic256": security_policies.SecurityPolicyBasic256,
+    "Basic128Rsa15": security_policies.SecurityPolicyBasic128Rsa15,
 }
 _STUMBLES: Final = (
     UaError,
@@ -79,6 +85,24 @@ async def visiting(operation: str, url: str, timeout: float) -> AsyncIterator[Cl
         visitor.disconnect_socket()
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The policy to use, and what the server showed for it."""
+
+    policy: str
+    shown: Shown
+
+
+@dataclass(frozen=True, slots=True)
+class _User:
+    """Who logs on: nobody, a name with its password, or a certificate with its key."""
+
+    name: str | None = None
+    password: str | None = None
+    certificate: x509.Certificate | None = None
+    key: PrivateKeyTypes | None = None
+
+
 class Connection:
     """One server's client. `open` once, `close` at the end; in between `session` and `during`. Good for one use."""
 
@@ -102,6 +126,8 @@ class Connection:
         self._client.set_locale(list(locales))
         self.session = ColumnSession.install(self._client.uaclient)
         self._certificate = ""
+        self.policy = ""
+        """The security policy in use; empty without one."""
 
     def during(self, operation: str) -> AbstractContextManager[None]:
         """Translates what the vendor raises while `operation` is tried."""
@@ -114,10 +140,7 @@ class Connection:
         client.application_uri = default_uri()
         client.session_timeout = SESSION_SECONDS * 1000
         client.secure_channel_timeout = round(self._channel_seconds * 1000)
-        user = password = None
-        if link.user is not None:
-            user = link.user.name
-            password = await anyio.to_thread.run_sync(link.user.password.read)
+        user = await anyio.to_thread.run_sync(_user_of, link.user)
         if link.security.policy != "None":
             await self._secure()
         with self.during("connect"), anyio.fail_after(link.timeout):
@@ -126,37 +149,48 @@ class Connection:
             await client.send_hello()
             await client.open_secure_channel()
         with self.during("log on"), anyio.fail_after(link.timeout):
-            await client.create_session()
-            await client.activate_session(user, password)
+            session = await client.create_session()
+            self._check_offer(session.ServerEndpoints)
+            if user.key is not None:
+                client.user_private_key = user.key
+            await client.activate_session(user.name, user.password, user.certificate)
 
     async def _secure(self) -> None:
         """Chooses the endpoint, checks the server's certificate against the trusted ones, sets up the channel."""
         security, wall = self._link.security, self._clock.wall()
         identity = await anyio.to_thread.run_sync(own_identity, security, wall)
         self._certificate = identity.path
-        shown = await self._shown()
-        await anyio.to_thread.run_sync(judge, shown, security, wall, clock_floor(identity))
+        chosen = await self._choose()
+        await anyio.to_thread.run_sync(judge, chosen.shown, security, wall, clock_floor(identity))
+        self.policy = chosen.policy
         self._client.application_uri = identity.uri
         with self.during("prepare security"):
             await self._client.set_security(
-                _POLICIES[security.policy],
+                _POLICIES[chosen.policy],
                 uacrypto.CertProperties(identity.certificate, "der"),
                 uacrypto.CertProperties(identity.key, "der"),
-                server_certificate=uacrypto.CertProperties(first_of_chain(shown.chain), "der"),
+                server_certificate=uacrypto.CertProperties(first_of_chain(chosen.shown.chain), "der"),
                 mode=ua.MessageSecurityMode[security.mode],
             )
 
-    async def _shown(self) -> Shown:
-        """What the server shows for the configured policy and mode; Refused where it has no such endpoint."""
-        security = self._link.security
-        policy, mode = _POLICIES[security.policy].URI, ua.MessageSecurityMode[security.mode]
+    async def _choose(self) -> _Choice:
+        """The best endpoint of those that the configuration allows; Refused where the server has none of them."""
         async with visiting("ask for endpoints", self.url, self._link.timeout) as visitor:
             endpoints = await visitor.connect_and_get_server_endpoints()
-        for endpoint in endpoints:
-            if (endpoint.SecurityPolicyUri, endpoint.SecurityMode) == (policy, mode) and endpoint.ServerCertificate:
-                return Shown(bytes(endpoint.ServerCertificate), self.url, endpoint.Server.ApplicationUri or "")
+        security = self._link.security
+        best = _best(endpoints, security)
+        if best is not None:
+            shown = Shown(bytes(best.ServerCertificate), self.url, best.Server.ApplicationUri or "")
+            return _Choice(_policy_name(best.SecurityPolicyUri), shown)
         offered = sorted({f"{_policy_name(e.SecurityPolicyUri)}/{e.SecurityMode.name.strip('_')}" for e in endpoints})
-        raise faults.no_endpoint(self.url, f"{security.policy}/{security.mode}", offered)
+        raise faults.no_endpoint(self.url, f"{' | '.join(security.choices)} / {security.mode}", offered)
+
+    def _check_offer(self, endpoints: Sequence[ua.EndpointDescription]) -> None:
+        """The endpoints once more, now signed: somebody in between may have left out the best (Part 4, 5.7.2.2)."""
+        best = _best(endpoints, self._link.security) if self.policy else None
+        choices = self._link.security.choices
+        if best is not None and choices.index(_policy_name(best.SecurityPolicyUri)) < choices.index(self.policy):
+            raise faults.downgraded(self.url, self.policy, _policy_name(best.SecurityPolicyUri))
 
     async def renew(self) -> None:
         """Renews the channel after 75 % of its lifetime (Part 4, 5.5.2), for ever."""
@@ -189,6 +223,27 @@ async def opened(server: OpcUaServer, clock: Clock, *, locales: Sequence[str] = 
         yield connection
     finally:
         await connection.close()
+
+
+def _user_of(section: OpcUaUser | None) -> _User:
+    """Reads the secrets; raises Refused. Blocking."""
+    if section is None:
+        return _User()
+    if section.certificate is not None and section.private_key is not None:
+        own = load_pair(section.certificate, section.private_key)
+        return _User(certificate=own.x509, key=load_der_private_key(own.key, None))
+    return _User(section.name, section.password.read() if section.password is not None else None)
+
+
+def _best(endpoints: Sequence[ua.EndpointDescription], security: OpcUaSecurity) -> ua.EndpointDescription | None:
+    """The first that fits, in the order of the choices; None where none does."""
+    mode = ua.MessageSecurityMode[security.mode]
+    fitting = {
+        _policy_name(one.SecurityPolicyUri): one
+        for one in reversed(endpoints)
+        if one.SecurityMode == mode and one.ServerCertificate and (one.EndpointUrl or "").startswith("opc.tcp:")
+    }
+    return next((fitting[policy] for policy in security.choices if policy in fitting), None)
 
 
 def _policy_name(uri: str | None) -> str:

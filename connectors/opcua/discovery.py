@@ -14,14 +14,14 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from cryptography import x509
 
 from connectors.opcua.certificate import first_of_chain
-from connectors.opcua.config import with_port
+from connectors.opcua.config import SOUND, with_port
 from connectors.opcua.connection import visiting
 from edge_agent.api import EdgeAgentError
 
 MOST_SERVERS: Final = 32
 """More than a discovery server on a shop floor lists; the rest is not asked."""
-RANKS: Final = ("Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256")
-"""The policies to use, the best first (Part 7, 6.6)."""
+RANKS: Final = SOUND
+"""The policies to use, the best first."""
 _NS_A_SECOND: Final = 1_000_000_000
 
 

@@ -29,10 +29,13 @@ class Meaning:
 
 _PASSWORD = Meaning(
     Refused,
-    Words("서버가 사용자 이름 또는 비밀번호를 거부했습니다", "the server refused the user name or the password"),
     Words(
-        "links의 user.name과 user.password를 서버의 사용자 목록과 비교하십시오",
-        "compare user.name and user.password of this link with the users set up on the server",
+        "서버가 사용자(이름, 비밀번호 또는 사용자 인증서)를 거부했습니다",
+        "the server refused the user: name, password, or the user's certificate",
+    ),
+    Words(
+        "links의 user를 서버의 사용자 목록과 비교하십시오. 사용자 인증서는 서버에 등록되어 있어야 합니다",
+        "compare user of this link with the users set up on the server; a user's certificate has to be known there",
     ),
 )
 _CERTIFICATE = Meaning(
@@ -166,8 +169,27 @@ def no_endpoint(url: str, wanted: str, offered: list[str]) -> EdgeAgentError:
             f"the server has no endpoint with {wanted}; it offers: {there}",
         ),
         Words(
-            "서버에서 해당 보안 정책을 켜거나 links의 security를 위의 것 중 하나로 바꾸십시오",
-            "enable it on the server, or set security of this link to one of those offered",
+            "서버에서 Basic256Sha256 이상의 SignAndEncrypt를 켜십시오. 할 수 없을 때만 서버가 제공하는 것을 "
+            "security의 policy에, 까닭을 insecure에 적으십시오",
+            "enable SignAndEncrypt with Basic256Sha256 or better on the server; only where that can't be, name what it "
+            "offers in policy, and the reason in insecure, of this link's security",
+        ),
+    )
+
+
+def downgraded(url: str, used: str, better: str) -> EdgeAgentError:
+    """The list of endpoints that came in the clear lacks what the signed one has."""
+    return Refused(
+        "log on",
+        url,
+        Words(
+            f"서버에는 {better}이(가) 있는데, 암호화 없이 받은 목록에는 {used}까지만 있었습니다",
+            f"the server has {better}, but the list that came in the clear ended at {used}",
+        ),
+        Words(
+            "누군가 중간에서 목록을 바꾸었을 수 있습니다. 망을 확인하십시오. 서버의 오류라면 policy에 직접 적으십시오",
+            "somebody in between may have changed it: look at the network; if it is the server's mistake, name the "
+            "policy in the configuration",
         ),
     )
 

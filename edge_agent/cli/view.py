@@ -38,7 +38,8 @@ def render(snapshot: Snapshot, language: str, width: int, height: int | None = N
     """The whole view in `language` ('ko' or 'en') for a terminal of `width` columns."""
     words = WORDS[language]
     head = [_title(snapshot, words), _links(snapshot, language, width)]
-    errors = _errors({link["name"]: link for link in snapshot["links"]}, language, cut=height is not None)
+    errors = _insecure(snapshot["links"], language, cut=height is not None)
+    errors += _errors({link["name"]: link for link in snapshot["links"]}, language, cut=height is not None)
     foot = [line for row in snapshot["ledger"] for line in _ledger(row, language, cut=height is not None)]
     foot.append(_journal(snapshot, words))
     others = {words["detection"]: snapshot["detection"], words["journal"]: snapshot["journal"]}
@@ -109,7 +110,22 @@ def _link(link: Snapshot, language: str) -> Text:
         str(link["name"]),
         f" {STATE[language].get(state, state)} {link['values_per_s']:,.1f}/s",
         f" ↻{link['reconnects']}" if link["reconnects"] else "",
+        (f" {WORDS[language]['insecure']}", "bold red") if link.get("insecure") else "",
     )
+
+
+def _insecure(links: Sequence[Snapshot], language: str, *, cut: bool) -> list[Text]:
+    """Why a link does without protection, in red, for as long as it does."""
+    return [
+        Text(
+            f"  ! {link['name']}: {link['insecure'][language]}",
+            style="bold red",
+            overflow="ellipsis" if cut else "fold",
+            no_wrap=cut,
+        )
+        for link in links
+        if link.get("insecure")
+    ]
 
 
 def _errors(items: Mapping[str, Snapshot], language: str, *, cut: bool) -> list[Text]:

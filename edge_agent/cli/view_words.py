@@ -62,6 +62,7 @@ WORDS: Final = {
         "accepted": "건 저장",
         "writable": "쓰기 가능",
         "not_writable": "쓰기 불가",
+        "insecure": "보안 없음",
     },
     "en": {
         "values_per_s": "values/s",
@@ -94,5 +95,6 @@ WORDS: Final = {
         "accepted": "kept",
         "writable": "writable",
         "not_writable": "NOT writable",
+        "insecure": "INSECURE",
     },
 }

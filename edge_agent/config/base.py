@@ -172,6 +172,10 @@ class LinkSection(Section):
         """What works but should be looked at on this machine: key, what it is, what to do."""
         return ()
 
+    def insecure(self) -> Words | None:
+        """That this link does without the protection that its protocol has, and the reason that a person gave."""
+        return None
+
     def tag_list(self) -> Sequence[TagSection]:
         """The link's tags in the order that numbers them, each with its machine filled in. Pure, and stable."""
         raise NotImplementedError

@@ -44,6 +44,10 @@ KEYWORDS: Final[dict[str, str]] = {
     "range_order": "range.order",
     "opcua_node": "opcua.node",
     "opcua_certificate_and_key": "opcua.certificate",
+    "opcua_without_insecure": "opcua.insecure",
+    "opcua_insecure_needless": "opcua.needless",
+    "opcua_user_kind": "opcua.user",
+    "opcua_user_needs_channel": "opcua.user_channel",
     "opcua_publishing_interval": "opcua.publishing",
     "opcua_intervals": "opcua.intervals",
 }

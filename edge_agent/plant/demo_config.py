@@ -154,7 +154,7 @@ def _opcua(name: str, machine: str, port: int, points: tuple[Point, ...], publis
         "connector": "opcua",
         "machine": machine,
         "url": f"opc.tcp://127.0.0.1:{port}/{machine}",
-        "security": {"policy": "None"},
+        "security": {"policy": "None", "insecure": "a plant to practise with, on this machine only"},
         "publishing_interval": publishing,
         "tags": [_node(machine, point) for point in points],
     }

@@ -107,7 +107,7 @@ def opcua(url: str, tags: int, seconds: float) -> None:
             "connector": "opcua",
             "machine": "m",
             "url": url,
-            "security": {"policy": "None"},
+            "security": {"policy": "None", "insecure": "loopback"},
             "publishing_interval": "100ms",
             "tags": [{"tag": f"t{k}", "node": f"ns=2;i={1000 + k}", "interval": "100ms"} for k in range(tags)],
         }

@@ -84,7 +84,7 @@ def opcua_link(source: Uafast, tags: int = TAGS) -> dict[str, Any]:
         "name": "plc",
         "connector": "opcua",
         "url": source.url,
-        "security": {"policy": "None"},
+        "security": {"policy": "None", "insecure": "loopback"},
         "publishing_interval": "100ms",
         "tags": opcua_tags(source.node_id, tags, MACHINES),
     }

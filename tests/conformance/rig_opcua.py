@@ -63,7 +63,7 @@ class OpcUaRig(ProcessRig):
             "connector": "opcua",
             "machine": "press",
             "url": self.url,
-            "security": {"policy": "None"},
+            "security": {"policy": "None", "insecure": "loopback"},
             "publishing_interval": "50ms",
             "keep_alive": "500ms",
             "timeout": "2s",

@@ -33,8 +33,9 @@ def meters(port: int, tags: int = 4, name: str = "meters", unit: int = 1, **devi
 def plc(url: str, nodes: Mapping[str, str], name: str = "plc", **more: Any) -> dict[str, Any]:
     """An OPC UA link without security: tag name -> node."""
     tags = [{"tag": tag, "node": node, "machine": "m0", "interval": "100ms"} for tag, node in nodes.items()]
-    security = {"security": {"policy": "None"}, "publishing_interval": "100ms", "keep_alive": "1s"}
-    return {"name": name, "connector": "opcua", "url": url, "tags": tags} | security | more
+    security = {"policy": "None", "insecure": "loopback"}
+    link = {"name": name, "connector": "opcua", "url": url, "tags": tags, "security": security}
+    return link | {"publishing_interval": "100ms", "keep_alive": "1s"} | more
 
 
 def hub(database: Database, **more: Any) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def config(source: Uafast, meters: MbServer, database: InfluxDB) -> dict[str, An
                 "name": "plc",
                 "connector": "opcua",
                 "url": source.url,
-                "security": {"policy": "None"},
+                "security": {"policy": "None", "insecure": "loopback"},
                 "publishing_interval": "50ms",
                 "tags": opcua_tags(source.node_id, TAGS, 2, "50ms"),
             },

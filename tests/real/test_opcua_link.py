@@ -45,7 +45,8 @@ def identity(tmp_path_factory: pytest.TempPathFactory, server_pki: Path) -> Path
 
 
 def secured(url: str, node: str, identity: Path, *, policy: str = "Basic256Sha256", **more) -> OpcUaLink:
-    security = {"identity": str(identity), "policy": policy, **more.pop("security", {})}
+    weak = {"insecure": "loopback"} if policy == "None" else {}
+    security = {"identity": str(identity), "policy": policy, **weak, **more.pop("security", {})}
     return link(url, {"a": node}, security=security, **more)
 
 

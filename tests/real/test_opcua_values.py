@@ -55,7 +55,7 @@ def link(url: str, nodes: dict[str, str], **more) -> OpcUaLink:
         "connector": "opcua",
         "machine": "press",
         "url": url,
-        "security": {"policy": "None"},
+        "security": {"policy": "None", "insecure": "loopback"},
         "publishing_interval": "50ms",
         "keep_alive": "1s",
         "tags": [{"tag": name, "node": node, "sampling": "0s"} for name, node in nodes.items()],

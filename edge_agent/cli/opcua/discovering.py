@@ -134,8 +134,7 @@ def _link(server: Server, speech: Speech) -> str:
     at, told = urlsplit(server.url), urlsplit(best.url)
     url = told._replace(netloc=at.netloc).geturl()
     lines = [f"  - name: {link_name(url)}", "    connector: opcua", f"    url: {flow(url)}"]
-    mode = {"mode": best.mode} if best.mode == "Sign" else {}
-    security = {"policy": best.policy, **mode}
+    security = _security(best, speech)
     machine = speech.say("machines 에 있는 이름", "a name in `machines`")
     lines.append(f"    security: {flow(security)}")
     if "Anonymous" not in best.tokens:
@@ -143,6 +142,15 @@ def _link(server: Server, speech: Speech) -> str:
     lines.append(f"    machine: machine1  # {machine}")
     lines.append(f"    tags_file: tags.csv  # edge-agent opcua browse {url} -o tags.csv")
     return "\n".join(lines) + "\n"
+
+
+def _security(best: Endpoint, speech: Speech) -> dict[str, str]:
+    """What the agent does of itself where the server encrypts; else what is there, with a reason to be made better."""
+    if best.is_secure and best.mode == "SignAndEncrypt":
+        return {"policy": "best"}
+    mode = {"mode": best.mode} if best.mode == "Sign" else {}
+    reason = speech.say("서버에 암호화하는 엔드포인트가 없음", "the server has no encrypted endpoint")
+    return {"policy": best.policy, **mode, "insecure": reason}
 
 
 def _day(at: int) -> str:

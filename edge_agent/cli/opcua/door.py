@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from connectors.opcua.config import OpcUaLink, OpcUaServer
+from connectors.opcua.config import SOUND, OpcUaLink, OpcUaServer
 from edge_agent.config.loader import load
 from edge_agent.errors import Unsupported, Words
 from edge_agent.registry import Sections
@@ -42,10 +42,15 @@ def server_of(place: str, link: str, access: Access) -> OpcUaServer:
         return _configured(Path(place), link)
     keys: dict[str, Any] = {"url": url_of(place), "timeout": f"{access.timeout:g}s"}
     if access.policy:
-        keys["security"] = {"policy": access.policy}
+        keys["security"] = {"policy": access.policy} | _reason(access.policy)
     if access.user:
         keys["user"] = {"name": access.user, "password": {"env": _PASSWORD}}
     return OpcUaServer.model_validate({"name": link_name(keys["url"]), "connector": "opcua", **keys})
+
+
+def _reason(policy: str) -> dict[str, str]:
+    """Whoever names a weak policy for one command means it."""
+    return {} if policy in ("best", *SOUND) else {"insecure": "asked for on the command line"}
 
 
 def _configured(config: Path, link: str) -> OpcUaServer:

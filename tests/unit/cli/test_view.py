@@ -132,6 +132,16 @@ def test_a_link_that_is_down_says_why() -> None:
     assert line_with(lines, "EA-201").startswith("  ! furnace-plc")
 
 
+@pytest.mark.parametrize(("language", "mark"), [("ko", "보안 없음"), ("en", "INSECURE")])
+def test_a_link_without_protection_is_red_with_its_reason_for_as_long_as_it_is(language: str, mark: str) -> None:
+    shot = snapshot()
+    shot["links"][0]["insecure"] = {"ko": "안전하지 않은 연결 (None): 낡음", "en": "INSECURE (None): old"}
+    assert mark in line_with(text(shot, language), "● furnace-plc")
+    reason = shot["links"][0]["insecure"][language]
+    assert f"\x1b[1;31m  ! furnace-plc: {reason}" in colours(shot, language)
+    assert all(cell_len(line) <= 80 for line in text(shot, language, 80, 24))
+
+
 @pytest.mark.parametrize(
     ("detection", "words"),
     [

@@ -1,3 +1,4 @@
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from connectors.opcua.plan import (
     make_plan,
     portion,
 )
+from edge_agent.cli.check import check
 
 
 def link(*tags, **more):
@@ -91,10 +93,48 @@ def test_tags_without_a_machine_get_the_links():
     assert [tag.machine for tag in tags] == ["press", "furnace"]
 
 
-def test_security_is_on_unless_none_is_written_out():
-    assert link({}).security.policy == "Basic256Sha256"
+def test_security_is_on_unless_a_reason_is_written_out():
+    assert link({}).security.policy == "best"
     assert link({}).security.mode == "SignAndEncrypt"
-    assert link({}, security={"policy": "None"}).security.policy == "None"
+    assert link({}).security.choices == ("Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256")
+    assert link({}).insecure() is None
+    assert link({}, security={"policy": "Basic256Sha256"}).security.choices == ("Basic256Sha256",)
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [{"policy": "None"}, {"policy": "Basic256"}, {"policy": "Basic128Rsa15"}, {"mode": "Sign"}],
+)
+def test_what_is_weak_needs_a_reason_and_says_it_everywhere(weak):
+    with pytest.raises(ValidationError, match="opcua_without_insecure"):
+        link({}, security=weak)
+    made = link({}, security=weak | {"insecure": "an old PLC"})
+    assert made.insecure().en.startswith("INSECURE (")
+    assert made.insecure().en.endswith("): an old PLC")
+    ((key, cause, _),) = made.cautions()
+    assert (key, cause) == ("security", made.insecure())
+
+
+def test_check_shows_it_in_red_on_a_terminal(tmp_path):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    lines = "site: {name: s}\nmachines: [{name: m, line: l, class: c}]\nlinks:\n"
+    lines += "  - {name: plc, connector: opcua, machine: m, url: 'opc.tcp://plc', "
+    lines += "security: {mode: Sign, insecure: an old PLC}, tags: [{tag: a, node: i=1}]}\n"
+    (tmp_path / "a.yaml").write_text(lines)
+    out, plain = Terminal(), io.StringIO()
+    assert check(tmp_path / "a.yaml", "en", out) == check(tmp_path / "a.yaml", "en", plain) == 0
+    assert "\x1b[1;31m      !  INSECURE (best/Sign): an old PLC\x1b[0m" in out.getvalue()
+    assert "\x1b" not in plain.getvalue()
+    assert "Enable Basic256Sha256 or better" in plain.getvalue()
+
+
+def test_a_user_is_a_name_or_a_certificate():
+    assert link({}, user={"certificate": "u.pem", "private_key": "u.key"}).user.name is None
+    open_channel = {"policy": "None", "insecure": "x"}
+    assert link({}, user={"name": "u", "password": {"env": "P"}}, security=open_channel).user.name == "u"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +143,23 @@ def test_security_is_on_unless_none_is_written_out():
         ({"url": "opc.tcp://user:secret@host:4840"}, "url"),
         ({"url": "http://host"}, "url"),
         ({"security": {"certificate": "a.pem"}}, "opcua_certificate_and_key"),
-        ({"security": {"policy": "Basic128Rsa15"}}, "policy"),
+        ({"security": {"policy": "Basic99"}}, "policy"),
+        ({"security": {"insecure": "to be sure"}}, "opcua_insecure_needless"),
+        ({"security": {"policy": "None", "insecure": ""}}, "insecure"),
+        ({"user": {"name": "u"}}, "opcua_user_kind"),
+        ({"user": {"name": "u", "password": {"env": "P"}, "certificate": "u.pem"}}, "opcua_user_kind"),
+        ({"user": {"certificate": "u.pem"}}, "opcua_user_kind"),
+        (
+            {
+                "user": {"certificate": "u.pem", "private_key": "u.key"},
+                "security": {"policy": "None", "insecure": "x"},
+            },
+            "opcua_user_needs_channel",
+        ),
+        (
+            {"user": {"name": "u", "password": {"env": "P"}}, "security": {"mode": "Sign"}},
+            "opcua_without_insecure",
+        ),
         ({"publishing_interval": "0s"}, "opcua_publishing_interval"),
         ({"keep_alive": "0s"}, "opcua_intervals"),
         ({"tags": []}, "tags"),

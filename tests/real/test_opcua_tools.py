@@ -33,7 +33,7 @@ from tests.servers.cache import MissingService
 from tests.servers.process import free_port
 from tests.servers.sources import NodeOpcua, Source, Uafast
 
-INSECURE = 'security: {policy: "None"}'
+INSECURE = 'security: {policy: "None", insecure: loopback}'
 HEAD = """site: {name: plant}
 machines:
   - {name: machine1, line: a, class: press}

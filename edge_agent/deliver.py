@@ -9,6 +9,7 @@ goes on at the end of the log. What was left behind follows between the live bat
 `backfill_rate` rows a second in batches small enough that a live row never waits for more than one of them.
 """
 
+import math
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,7 @@ from edge_agent.config.base import SinkSection
 from edge_agent.journal import Cursor
 from edge_agent.journal.place import Rebuff
 from edge_agent.model import Event
-from edge_agent.store import News
+from edge_agent.news import News
 from edge_agent.watermark import Watermark
 from edge_agent.worker import Worker
 
@@ -50,6 +51,9 @@ LOOK_S: Final = 1.0
 WRITE_S: Final = 600.0
 """No write takes longer: each sink has shorter deadlines of its own, this one is for those that forget them."""
 CLOSE_S: Final = 2.0
+TRIP_S: Final = 1.0
+"""So long live batches are written in one trip to the thread."""
+_Delivered = tuple[Batch, Answer]
 
 
 @dataclass
@@ -109,7 +113,8 @@ class Delivery:
         self.section = section
         self._make, self._news, self._clock, self._tell, self._site = make, news, clock, tell, site
         self._sink = self._try_to_make()
-        self._began = clock.monotonic()
+        self._began = self._tried = clock.monotonic()
+        self._is_up = False
         self._late_rows = _late_rows(section)
         self._most_age = max(MOST_AGE_S, 3 * section.spacing)
         self._files = tuple(_files(section))
@@ -129,12 +134,8 @@ class Delivery:
     async def run(self) -> None:
         """Runs until `drain` was called and all that could be delivered is; or until cancelled."""
         while not (self._draining.is_set() and self.health.state == "retrying"):
-            coming = self._news.coming
-            if await self.step():
-                continue
-            if self._draining.is_set():
+            if not await self.step(TRIP_S) and self._draining.is_set():
                 return
-            await self._news.wait(self._idle(), coming)
 
     def drain(self) -> None:
         """At stop: deliver what waits, without waiting for more, and give up at the first failure."""
@@ -163,14 +164,13 @@ class Delivery:
         fresh = self.health.watermark.fresh
         return self._began if fresh is None else fresh
 
-    def _idle(self) -> float:
-        due = self.health.late.due - self._clock.monotonic()
-        return min(1.0, max(due, 0.001)) if self.cursor.state.ranges else 1.0
+    async def step(self, patience: float = 0.0) -> bool:
+        """Reads and writes a live batch, and then one of the backlog if it is due; False if there was nothing.
 
-    async def step(self) -> bool:
-        """Reads and writes one live batch, and then one of the backlog if it is due; False if there was nothing."""
+        With `patience` it waits so many seconds for live rows, and writes on as they come.
+        """
         live, late = self.health.live, self.health.late
-        wrote = await self._turn(live)
+        wrote = await self._turn(live, patience)
         failed = wrote and live.error is not None
         if not failed and self.cursor.state.ranges and (self._draining.is_set() or self._is_due(late)):
             wrote = await self._turn(late) or wrote
@@ -179,45 +179,41 @@ class Delivery:
     def _is_due(self, lane: Lane) -> bool:
         return self._clock.monotonic() >= lane.due
 
-    async def _turn(self, lane: Lane) -> bool:
-        """One batch of a lane; False when there was nothing to do. Waits out the back-off after a failure."""
+    async def _turn(self, lane: Lane, patience: float = 0.0) -> bool:
+        """A batch of a lane; False when there was nothing to do. Waits out the back-off after a failure."""
         began = self._clock.monotonic()
-        self.health.watermark.note(self.cursor.end, began)
         try:
-            delivered = await self._deliver_next(lane)
-            self.health.watermark.reach(self.cursor.state.row)
+            delivered = await self._deliver(lane, patience)
             if delivered is None:
                 lane.rate = 0.0
                 return False
             self._say_what_was_not_taken(*delivered)
         except EdgeAgentError as error:
-            await self._failed(lane, error, began)
+            await self._failed(lane, error)
         except TimeoutError:
-            await self._failed(lane, _too_long(self.health.name), began)
+            await self._failed(lane, _too_long(self.health.name))
         except Exception as error:  # noqa: BLE001 - this is the sink's supervisor: its fault must not stop the others
             _log.exception("sink_failed", sink=self.health.name)
-            await self._failed(lane, _unexpected(self.health.name, error), began)
+            await self._failed(lane, _unexpected(self.health.name, error))
         else:
             await self._succeeded(lane, delivered[0], began)
             await self._pause(began + self.section.spacing - self._clock.monotonic())
         return True
 
-    async def _deliver_next(self, lane: Lane) -> tuple[Batch, Answer] | None:
-        """The next batch of a lane and the sink's answer, which the cursor has taken; None where there was nothing.
+    async def _deliver(self, lane: Lane, patience: float) -> _Delivered | None:
+        """Batches of a lane and the sink's answers, which the cursor has taken: the last of them; None for none.
 
         All in one trip to a worker thread, for the trips cost more than what is done there. Where nobody waits for the
         answer any more (a stop, a write without an end) the sink is closed under it, and the next write has a new one.
         """
         if not lane.backfill:
             await self._let_pass()
-        if not self.cursor.waits(backfill=lane.backfill):
-            return None
         wanted, ended = threading.Event(), threading.Event()
         wanted.set()
 
-        def deliver() -> tuple[Batch, Answer] | None:
+        def deliver() -> _Delivered | None:
             try:
-                return self._exchange(lane, wanted)
+                return self._exchange(lane, wanted) if lane.backfill else self._keep_up(patience, wanted)
             finally:
                 ended.set()
 
@@ -227,12 +223,45 @@ class Delivery:
         finally:
             if not ended.is_set():
                 wanted.clear()
+                self._news.ring()
                 await self.close()
                 self._sink = None
                 with anyio.move_on_after(CLOSE_S, shield=True):
                     await anyio.to_thread.run_sync(ended.wait, CLOSE_S)
 
-    def _exchange(self, lane: Lane, wanted: threading.Event) -> tuple[Batch, Answer] | None:
+    def _keep_up(self, patience: float, wanted: threading.Event) -> _Delivered | None:
+        """Live batches as they come, until the patience is over or the event loop has something to do."""
+        end, last = self._clock.monotonic() + patience, None
+        while True:
+            heard = self._news.heard
+            self.health.watermark.note(self.cursor.end, self._clock.monotonic())
+            delivered = self._exchange(self.health.live, wanted) if self.cursor.waits() else None
+            self.health.watermark.reach(self.cursor.state.row)
+            last = delivered or last
+            if (delivered is not None and self._is_for_the_loop(*delivered)) or not wanted.is_set():
+                return last
+            rest = min(end, self._next_turn()) - self._clock.monotonic()
+            if rest <= 0 or self._draining.is_set():
+                return last
+            if delivered is None:
+                self._news.wait(rest, heard)
+
+    def _is_for_the_loop(self, batch: Batch, answer: Answer) -> bool:
+        """Whether more is to be done now than to write on: to say something, to wait, to leave something behind."""
+        return bool(
+            not self._is_up
+            or self.health.live.error is not None
+            or any(refusal.rows for refusal in answer.refused)
+            or self.section.spacing
+            or self.cursor.behind > self.section.max_batch_rows
+        )
+
+    def _next_turn(self) -> float:
+        """When the backlog is to be looked at again."""
+        return self.health.late.due if self.cursor.state.ranges else math.inf
+
+    def _exchange(self, lane: Lane, wanted: threading.Event) -> _Delivered | None:
+        self._tried = self._clock.monotonic()
         rows = self._late_rows if lane.backfill else self.section.max_batch_rows
         batch = self.cursor.read(rows, backfill=lane.backfill)
         if batch is None or not wanted.is_set():
@@ -242,6 +271,7 @@ class Delivery:
         answer = self._sink.write(batch)
         if wanted.is_set():
             self.cursor.advance(batch, answer)
+            self.health.writes += 1
         return batch, answer
 
     async def _let_pass(self) -> None:
@@ -270,8 +300,8 @@ class Delivery:
 
     async def _succeeded(self, lane: Lane, batch: Batch, began: float) -> None:
         now = self._clock.monotonic()
-        self.health.writes += 1
-        if self.health.live.error is not None or lane.error is not None or self.health.writes == 1:
+        if self.health.live.error is not None or lane.error is not None or not self._is_up:
+            self._is_up = True
             _log.info("sink_up", sink=self.health.name, backfill=lane.backfill)
             await self._recovered(lane, now)
         lane.backoff.reset()
@@ -293,7 +323,7 @@ class Delivery:
         rate = rows / max(took, now - began)
         lane.rate = rate if not lane.rate else 0.8 * lane.rate + 0.2 * rate
 
-    async def _failed(self, lane: Lane, error: EdgeAgentError, began: float) -> None:
+    async def _failed(self, lane: Lane, error: EdgeAgentError) -> None:
         """Waits before the next try. What the failed one took counts: a hub behind a black hole is soon asked again."""
         if lane.error is None or lane.error.code != error.code:
             _log.warning("sink_down", sink=self.health.name, error=str(error), backfill=lane.backfill)
@@ -309,7 +339,7 @@ class Delivery:
             return
         else:
             wait = lane.backoff.next()
-            wait = max(wait - (self._clock.monotonic() - began), wait / 8)
+            wait = max(wait - (self._clock.monotonic() - self._tried), wait / 8)
         if lane.backfill:
             lane.due = self._clock.monotonic() + wait
         if isinstance(error, Refused):

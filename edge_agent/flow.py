@@ -28,10 +28,11 @@ from edge_agent.live import Live
 from edge_agent.memory import Memories
 from edge_agent.metrics import Metrics
 from edge_agent.model import Frame
+from edge_agent.news import News
 from edge_agent.rolling import Rolling
 from edge_agent.score import Scoring
 from edge_agent.status import Rates, StatusServer, ledger_rows
-from edge_agent.store import News, Store
+from edge_agent.store import Store
 from edge_agent.supervise import LinkHealth, LinkSupervisor
 
 _log = structlog.get_logger("agent")

@@ -1,5 +1,6 @@
 """The rollups' place on the road: behind the journal, in a worker thread, never in anyone's way."""
 
+import time
 from typing import Any, Final
 
 import anyio
@@ -12,6 +13,8 @@ from edge_agent.supervise import contained
 from edge_agent.worker import Worker
 
 EVERY_S: Final = 1.0
+TRIP_S: Final = 0.2
+"""So long at most are turns taken in one trip to the thread, for a stop waits for it."""
 _AFTER_FAULT_S: Final = 60.0
 _log = structlog.get_logger("rollup")
 
@@ -60,7 +63,15 @@ class Rolling:
         self._say()
 
     async def _turn(self) -> None:
-        self._more = await self._worker.run(self._roller.turn)
+        self._more = await self._worker.run(self._turns)
+
+    def _turns(self) -> bool:
+        """Whether there is more to do, after TRIP_S seconds of it."""
+        end = time.monotonic() + TRIP_S
+        while more := self._roller.turn():
+            if time.monotonic() >= end:
+                break
+        return more
 
     def _say(self) -> None:
         error = self._roller.error

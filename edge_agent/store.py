@@ -17,6 +17,7 @@ from edge_agent.journal import Journal
 from edge_agent.live import Live
 from edge_agent.loss import COUNT_S, Loss, Losses
 from edge_agent.model import Event, Frame
+from edge_agent.news import News
 from edge_agent.score import Scoring
 from edge_agent.worker import Worker
 
@@ -49,28 +50,6 @@ class Door:
         return self.pending + self.accepted + self.given_up
 
 
-class News:
-    """Wakes whoever waits for new rows in the journal."""
-
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-
-    def ring(self) -> None:
-        """There is something new."""
-        self._event.set()
-        self._event = anyio.Event()
-
-    @property
-    def coming(self) -> anyio.Event:
-        """Set at the next ring: taken before one looks, nothing that comes while one looks is slept through."""
-        return self._event
-
-    async def wait(self, most: float, coming: anyio.Event) -> None:
-        """Returns once `coming` is set, or after `most` seconds."""
-        with anyio.move_on_after(most):
-            await coming.wait()
-
-
 class Store:
     """Takes what the links put, shows it, scores it, and hands it to the journal.
 
@@ -90,7 +69,7 @@ class Store:
         """The cause that was logged last; empty once it was logged that it is over."""
         self._writer = Worker("journal")
         self._syncer = anyio.CapacityLimiter(1)
-        self._pressed = News()
+        self._pressed, self._pressing = anyio.Event(), IDLE_S
         self._losses = Losses(live.tags, live.tags[0].machine.site if len(live.tags) else "", clock)
         self._counted = -COUNT_S
         self.door = Door()
@@ -128,9 +107,7 @@ class Store:
             self._pend(frame, events)
         if self._pending:
             await self._writer.run(self._append_pending)
-            self._news.ring()
-            if self._patience() < IDLE_S:
-                self._pressed.ring()
+            self._press()
 
     def _pend(self, frame: Frame, events: list[Event]) -> None:
         count = len(frame)
@@ -155,6 +132,7 @@ class Store:
         else:
             self._refused = False
             self._say(None)
+        self._news.ring()
 
     def _say(self, error: JournalError | None) -> None:
         """Logs what changed: trouble once for each kind, and its end once rows are accepted and made durable again."""
@@ -181,10 +159,19 @@ class Store:
     async def sync_often(self, interval: float) -> None:
         """Makes what was accepted durable every `interval` seconds, or sooner where there is much, or an event."""
         while True:
-            begun = anyio.current_time()
+            begun, self._pressing = anyio.current_time(), IDLE_S
             while (rest := begun + min(interval, self._patience()) - anyio.current_time()) > 0:
-                await self._pressed.wait(rest, self._pressed.coming)
+                with anyio.move_on_after(rest):
+                    await self._pressed.wait()
+                    self._pressed = anyio.Event()
             await self.sync()
+
+    def _press(self) -> None:
+        """Wakes `sync_often` where there is less time than it knows of."""
+        patience = self._patience()
+        if patience < self._pressing:
+            self._pressing = patience
+            self._pressed.set()
 
     def _patience(self) -> float:
         """Seconds from one sync to the next, as things stand."""

@@ -33,8 +33,9 @@ from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
 from edge_agent.live import Live
 from edge_agent.model import Event, Frame
+from edge_agent.news import News
 from edge_agent.sinks.influxdb.client import InfluxDbSink
-from edge_agent.store import News, Store
+from edge_agent.store import Store
 from tests.unit.sinks.influxdb.rows import MS, T0, event_of, section_of, tag_table
 
 TAGS: Final = tag_table(5, 0)

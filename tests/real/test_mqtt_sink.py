@@ -27,8 +27,8 @@ from edge_agent.api import (
 )
 from edge_agent.deliver import Delivery
 from edge_agent.journal import Journal
+from edge_agent.news import News
 from edge_agent.sinks.mqtt.client import MqttSink
-from edge_agent.store import News
 from tests.real import relay
 from tests.real.relay import Relay
 from tests.real.rig import config, delivered, finish, meters, start

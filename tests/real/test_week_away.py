@@ -27,8 +27,8 @@ from edge_agent.config.agent import JournalSection
 from edge_agent.deliver import Delivery
 from edge_agent.journal import Journal
 from edge_agent.model import Machine
+from edge_agent.news import News
 from edge_agent.sinks.influxdb.client import InfluxDbSink
-from edge_agent.store import News
 from tests.real.relay import Relay
 from tests.servers.databases import InfluxDB
 from tests.unit.sinks.influxdb.rows import section_of

@@ -7,6 +7,8 @@ same port and data. ``with InfluxDB(folder) as hub:`` starts and ends one.
 from __future__ import annotations
 
 import copy
+import io
+import itertools
 import json
 import signal
 import time
@@ -91,8 +93,13 @@ class Database:
         request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))
         if self.token:
             request.add_header("Authorization", f"Token {self.token}")
-        with _opener.open(request, timeout=deadline_s) as response:
-            answer: bytes = response.read()
+        try:
+            with _opener.open(request, timeout=deadline_s) as response:
+                answer: bytes = response.read()
+        except urllib.error.HTTPError as error:
+            with error:  # it holds the socket
+                said = error.read()
+            raise urllib.error.HTTPError(url, error.code, error.msg, error.headers, io.BytesIO(said)) from None
         return answer
 
     def write(self, lines: str, precision: str = "ns") -> None:
@@ -130,6 +137,9 @@ class _Influxql(Database):
         return sorted(row["name"] for row in self.query_influxql("SHOW MEASUREMENTS", bucket))
 
 
+_NUMBERS = itertools.count(1)
+
+
 class InfluxDB(_Influxql):
     """A real InfluxDB 2, set up with one organisation, one bucket that keeps everything, and one token.
 
@@ -159,12 +169,16 @@ class InfluxDB(_Influxql):
         return self
 
     def emptied(self) -> Self:
-        """The same server for the next test: running, its bucket new and empty; changed settings stay with the test."""
+        """The same server for the next test: running, its bucket new and empty; changed settings stay with the test.
+
+        The bucket has another name: what the last test's sink had sent to a frozen server is written once it goes on.
+        """
         if not self.process.running:
             self.start()
         self.process.signal(signal.SIGCONT)
         found = json.loads(self.call("GET", "/api/v2/buckets", {"name": self.bucket}))["buckets"]
         self.call("DELETE", f"/api/v2/buckets/{found[0]['id']}")
+        self.bucket = f"line{next(_NUMBERS)}"
         self.make_bucket(self.bucket)
         return copy.copy(self)
 

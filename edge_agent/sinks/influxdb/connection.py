@@ -146,7 +146,10 @@ class HubConnection:
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.request("POST", self._target, body=content, headers=headers, preload_content=False)
         response = connection.getresponse()
-        body = response.read(_LONGEST_ANSWER)
+        try:
+            body = response.read(_LONGEST_ANSWER)
+        finally:
+            response.close()  # one that was not read to its end holds the socket open
         if len(body) == _LONGEST_ANSWER:
             self._drop()
         return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)

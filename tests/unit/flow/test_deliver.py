@@ -14,7 +14,7 @@ from edge_agent.config.base import SinkSection
 from edge_agent.deliver import Delivery
 from edge_agent.journal import Journal
 from edge_agent.model import Frame
-from edge_agent.store import News
+from edge_agent.news import News
 from tests.unit.journal.material import TABLE, ManualClock, section
 
 pytestmark = pytest.mark.anyio

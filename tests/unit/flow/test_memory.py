@@ -57,6 +57,7 @@ def test_a_memory_that_makes_no_sense_is_forgotten_and_said(tmp_path: Path) -> N
 @given(st.data())
 def test_a_broken_file_is_ignored_with_one_notice(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.json"
+    path.unlink(missing_ok=True)
     kept(path, unit1=7, unit2={"deep": [1.5, "x"]})
     good = path.read_bytes()
     at = data.draw(st.integers(0, len(good) - 1))

@@ -18,7 +18,8 @@ from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
 from edge_agent.live import Live
 from edge_agent.model import Frame
-from edge_agent.store import COMMIT_BYTES, EVENTS_SPACING_S, SPACING_S, News, Store
+from edge_agent.news import News
+from edge_agent.store import COMMIT_BYTES, EVENTS_SPACING_S, SPACING_S, Store
 from tests.unit.journal.material import TABLE, event, section
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,6 @@ Certificates are verified against the system's CAs or `ca_file`, always. Revocat
 Python's ssl has no OCSP, and a list that nobody renews would cut the agent off, so there is none unless it is set.
 """
 
-import http.client
 import ssl
 from pathlib import Path
 from typing import Final
@@ -14,9 +13,7 @@ from urllib3.exceptions import ProtocolError as BrokenHttp
 from urllib3.exceptions import TimeoutError as HttpTimeout
 
 from edge_agent.api import EdgeAgentError, ProtocolError, Refused, TimedOut, Words, socket_error, unanswered
-
-DRIPPED: Final = "the answer as a whole took too long"
-"""The message of the TimeoutError that says so."""
+from edge_agent.sinks.influxdb.answer import AnswerFault, CutAnswer, DrippedAnswer
 
 
 def tls_context(ca_file: Path | None, crl_file: Path | None) -> ssl.SSLContext:
@@ -36,22 +33,22 @@ def tls_context(ca_file: Path | None, crl_file: Path | None) -> ssl.SSLContext:
 
 
 def translated(operation: str, name: str, error: Exception) -> EdgeAgentError:
-    """What an exception of urllib3, ssl, http.client or the socket means. `operation`: `connect`, `write` or `ask`."""
+    """What a fault of connecting, sending or reading the answer means. `operation`: `connect`, `write` or `ask`."""
     cause = _innermost(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         words = _CERTIFICATE.get(cause.verify_code, _DOUBTFUL)
         why = cause.verify_message.rstrip(".")
         return Refused("connect", name, Words(f"{words[0].ko} ({why})", f"{words[0].en} ({why})"), words[1])
+    if isinstance(cause, DrippedAnswer):
+        return _dripped(name)
     if isinstance(cause, (TimeoutError, HttpTimeout)):
-        if str(cause) == DRIPPED:
-            return _dripped(name)
         return _handshake(name) if "handshake" in str(cause) else unanswered(operation, name)
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
         return _no_tls(name, cause)
-    if isinstance(cause, http.client.IncompleteRead):
+    if isinstance(cause, CutAnswer):
         return _cut_off(operation, name)
-    if isinstance(cause, http.client.HTTPException) and not isinstance(cause, ConnectionError):
-        return _no_http(name, repr(cause))
+    if isinstance(cause, AnswerFault):
+        return _no_http(name, str(cause))
     return socket_error(operation, name, _as_socket(cause))
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from connectors.opcua.browse_path import BrowsePath, parse_path
 from connectors.opcua.node import NodeAddress, parse_node
 from edge_agent.api import Duration, LinkSection, Secret, Section, TagSection, Words
 from edge_agent.config.base import FilePath, StatePath
@@ -88,7 +89,9 @@ class OpcUaTag(TagSection):
     """One tag and its node."""
 
     node: str
-    """`nsu=<namespace uri>;s=…` (best: survives a new namespace order), `ns=2;s=…`, `…;i=…`, `…;g=…`, `…;b=…`."""
+    """`nsu=<namespace uri>;s=…` (best: survives a new namespace order), `ns=2;s=…`, `…;i=…`, `…;g=…`, `…;b=…`.
+
+    Or a browse path, for servers that make new node ids at each start: `/Objects/nsu=<namespace uri>;Line 1/Load`."""
     sampling: Duration | None = None
     """How often the server looks at the value; default half of `interval`, at most the publishing interval.
 
@@ -96,16 +99,16 @@ class OpcUaTag(TagSection):
     queue: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Samples the server keeps for us; default enough for the publishing interval and five seconds of outage."""
 
-    _address: NodeAddress = PrivateAttr()
+    _address: NodeAddress | BrowsePath = PrivateAttr()
 
     @model_validator(mode="after")
     def _node_can_be_read(self) -> Self:
-        self._address = parse_node(self.node)
+        self._address = parse_path(self.node) if self.node.startswith("/") else parse_node(self.node)
         return self
 
     @property
-    def address(self) -> NodeAddress:
-        """The node, parsed."""
+    def address(self) -> NodeAddress | BrowsePath:
+        """The node or the path to it, parsed."""
         return self._address
 
 

@@ -1,6 +1,7 @@
 """Monitored items on the server: created in calls as large as it allows, each refused one remembered and retried."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from connectors.opcua import faults
+from connectors.opcua.browse_path import BrowsePath
+from connectors.opcua.inquiry import Inquiry
 from connectors.opcua.node import NodeAddress
 from connectors.opcua.plan import Item, Plan, chunk_size, portion
 from connectors.opcua.session import ColumnSession
@@ -36,7 +39,7 @@ class MonitoredItems:
         self._plan = plan
         self._subscription = subscription
         self._wall = wall
-        self._namespaces: list[str] = []
+        self._inquiry = Inquiry(session)
         self._chunk = 0
         self._ids: dict[int, int] = {}
         self.refused: dict[int, int] = {}
@@ -45,16 +48,14 @@ class MonitoredItems:
     async def learn(self) -> None:
         """Reads the namespace table, and at first how many items a call may carry."""
         namespaces, limit = await self._session.read_values((_NAMESPACES, _LIMIT))
-        self._namespaces = [str(uri) for uri in namespaces] if isinstance(namespaces, list) else []
+        self._inquiry.namespaces = [str(uri) for uri in namespaces] if isinstance(namespaces, list) else []
         if not self._chunk:
             self._chunk = chunk_size(limit if isinstance(limit, int) else 0)
 
     async def create(self, items: Sequence[Item]) -> Frame:
         """Creates them; the rows say which tags are newly refused, or refused for another reason than before."""
-        found = {item.handle: item.node.namespace_index(self._namespaces) for item in items}
-        verdicts = {handle: faults.BAD_NODE_ID_UNKNOWN for handle, index in found.items() if index is None}
+        known, verdicts = await self._found(items)
         position = 0
-        known = [item for item in items if found[item.handle] is not None]
         while position < len(known):
             chunk = portion(known, position, self._chunk)
             try:
@@ -81,6 +82,25 @@ class MonitoredItems:
             await self._session.delete_monitored_items(params)
         return await self.create(self._plan.items)
 
+    async def _found(self, items: Sequence[Item]) -> tuple[list[Item], dict[int, int]]:
+        """The items that are on this server now, paths led to their nodes; handle -> status of the others."""
+        paths = [item.node for item in items if isinstance(item.node, BrowsePath)]
+        targets = iter(await self._inquiry.translate(paths) if paths else ())
+        known: list[Item] = []
+        missing: dict[int, int] = {}
+        for item in items:
+            if isinstance(item.node, BrowsePath):
+                target = next(targets)
+                if isinstance(target, ua.NodeId):
+                    known.append(replace(item, node=NodeAddress("", target.NamespaceIndex, target.Identifier)))
+                else:
+                    missing[item.handle] = target
+            elif item.node.namespace_index(self._inquiry.namespaces) is None:
+                missing[item.handle] = faults.BAD_NODE_ID_UNKNOWN
+            else:
+                known.append(item)
+        return known, missing
+
     def _request(self, chunk: Sequence[Item]) -> ua.CreateMonitoredItemsParameters:
         return ua.CreateMonitoredItemsParameters(
             SubscriptionId=self._subscription,
@@ -89,14 +109,19 @@ class MonitoredItems:
         )
 
     def _item(self, item: Item) -> ua.MonitoredItemCreateRequest:
-        index = item.node.namespace_index(self._namespaces)
         return ua.MonitoredItemCreateRequest(
-            ItemToMonitor=ua.ReadValueId(NodeId=node_id(item.node, index or 0), AttributeId=AttributeIds.Value),
+            ItemToMonitor=ua.ReadValueId(NodeId=self._here(item), AttributeId=AttributeIds.Value),
             MonitoringMode=ua.MonitoringMode.Reporting,
             RequestedParameters=ua.MonitoringParameters(
                 ClientHandle=item.handle, SamplingInterval=item.sampling, QueueSize=item.queue, DiscardOldest=True
             ),
         )
+
+    def _here(self, item: Item) -> ua.NodeId:
+        """The node of an item that `_found` has found."""
+        if isinstance(item.node, BrowsePath):
+            raise TypeError("a path that was not followed")
+        return node_id(item.node, item.node.namespace_index(self._inquiry.namespaces) or 0)
 
     def _note(self, chunk: Sequence[Item], statuses: Sequence[int], ids: Sequence[int]) -> dict[int, int]:
         """Keeps the ids of the good ones; handle -> status of the others."""

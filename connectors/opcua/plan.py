@@ -12,8 +12,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from connectors.opcua.browse_path import BrowsePath
 from connectors.opcua.config import OpcUaLink, OpcUaTag
-from connectors.opcua.node import Identifier, NodeAddress
+from connectors.opcua.node import NodeAddress
 
 OUTAGE_SECONDS: Final = 5.0
 """Time without a publish (network, back-pressure) for which the server's queues should suffice."""
@@ -33,7 +34,7 @@ class Item:
     """One monitored item to be. `sampling` in ms, as the protocol has it."""
 
     handle: int
-    node: NodeAddress
+    node: NodeAddress | BrowsePath
     sampling: float
     queue: int
 
@@ -85,18 +86,18 @@ def portion(items: Sequence[Item], start: int, most: int) -> Sequence[Item]:
     """The next items for one call: at most `most` of them, and at most LARGEST_CALL bytes, but at least one."""
     size = 0
     for end in range(start, min(start + most, len(items))):
-        size += _ITEM_BYTES + _identifier_bytes(items[end].node.identifier)
+        size += _ITEM_BYTES + _node_bytes(items[end].node)
         if size > LARGEST_CALL and end > start:
             return items[start:end]
     return items[start : start + most]
 
 
-def _identifier_bytes(identifier: Identifier) -> int:
-    """At most this much of a call is the identifier, beside what _ITEM_BYTES holds."""
-    match identifier:
-        case str():
-            return 3 * len(identifier)
-        case bytes():
-            return len(identifier)
+def _node_bytes(node: NodeAddress | BrowsePath) -> int:
+    """At most this much of a call is the node, beside what _ITEM_BYTES holds."""
+    match node:
+        case NodeAddress(identifier=str() as text):
+            return 3 * len(text)
+        case NodeAddress(identifier=bytes() as data):
+            return len(data)
         case _:
             return 16

@@ -43,6 +43,7 @@ KEYWORDS: Final[dict[str, str]] = {
     "secret_one_of": "secret.one_of",
     "range_order": "range.order",
     "opcua_node": "opcua.node",
+    "opcua_path": "opcua.path",
     "opcua_certificate_and_key": "opcua.certificate",
     "opcua_without_insecure": "opcua.insecure",
     "opcua_insecure_needless": "opcua.needless",
@@ -52,7 +53,7 @@ KEYWORDS: Final[dict[str, str]] = {
     "opcua_intervals": "opcua.intervals",
 }
 """What a validator's ValueError says -> kind of fault."""
-_ABOUT: Final = {"influxdb_plain_http": "url", "mqtt_plain_mqtt": "url"}
+_ABOUT: Final = {"opcua_path": "node", "influxdb_plain_http": "url", "mqtt_plain_mqtt": "url"}
 """Error of a whole mapping -> the key that it is about, where its name does not tell."""
 _TAG_LISTS: Final = ("tags", "devices")
 _NAME_LENGTH: Final = 63

@@ -215,6 +215,13 @@ VALUES: Final[dict[str, Entry]] = {
         "예: 'nsu=urn:maker:machine;s=Furnace.Zone1.PV' 또는 'ns=2;i=1001'. 서버 화면의 NodeId를 그대로 옮기십시오.",
         "Copy the NodeId from the server, like 'nsu=urn:maker:machine;s=Furnace.Zone1.PV' or 'ns=2;i=1001'.",
     ),
+    "opcua.path": entry(
+        "EA-124",
+        "'node': {got}은(는) OPC UA 찾아보기 경로로 읽을 수 없습니다.",
+        "'node': {got} is no browse path.",
+        "예: '/Objects/nsu=urn:maker:machine;Line1/Load'. 이름 속의 '/'는 '&/'로 씁니다. opcua browse 표에 있습니다.",
+        "Copy it from a table of opcua browse: '/Objects/nsu=urn:maker:machine;Line1/Load'; '/' in names is '&/'.",
+    ),
     "opcua.certificate": entry(
         "EA-124",
         "'certificate'와 'private_key'는 함께 적어야 합니다.",

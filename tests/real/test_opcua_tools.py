@@ -15,7 +15,7 @@ import pytest
 from connectors.opcua import inquiry
 from connectors.opcua.discovery import RANKS
 from connectors.opcua.survey import Extent
-from edge_agent.api import NotConnected, Refused, SystemClock
+from edge_agent.api import NotConnected, Refused, Status, SystemClock
 from edge_agent.cli.check import check
 from edge_agent.cli.opcua.browsing import Order as BrowseOrder
 from edge_agent.cli.opcua.browsing import browsed
@@ -28,7 +28,7 @@ from edge_agent.errors import Unsupported
 from edge_agent.registry import Sections
 from tests.fixtures_servers import require_service
 from tests.real.opcua_space import SpaceServer
-from tests.real.test_opcua_values import collect
+from tests.real.test_opcua_values import collect, link
 from tests.servers.cache import MissingService
 from tests.servers.process import free_port
 from tests.servers.sources import NodeOpcua, Source, Uafast
@@ -253,3 +253,21 @@ def test_nothing_that_fits_is_said(fast: Uafast, tmp_path: Path) -> None:
     assert code == 1
     assert "no variable fits" in text
     assert not (tmp_path / "tags.csv").exists()
+
+
+@pytest.mark.anyio
+async def test_names_hold_when_the_server_comes_back_with_its_namespaces_in_another_order(space: SpaceServer) -> None:
+    """By URI and by path they lead to the same nodes; by index they would lead elsewhere, and a bad row says so."""
+    path = "/Objects/nsu=urn:test:space;공장/1호기/온도"
+    index = 3 if space.shift else 2
+    made = link(
+        space.url,
+        {"uri": "nsu=urn:test:space;s=t1", "path": path, "index": f"ns={index};s=t1", "none": "/Objects/0:nothing"},
+    )
+    seen = await collect(made, lambda out: len(out.latest) == 4)
+    assert [seen.latest[number][0] for number in range(4)] == [123.5, 123.5, 123.5, None]
+    assert seen.latest[3][1] == 0x806F_0000  # BadNoMatch
+    await anyio.to_thread.run_sync(lambda: space.restart(shift=not space.shift))
+    seen = await collect(made, lambda out: len(out.latest) == 4)
+    assert [seen.latest[number][0] for number in range(4)] == [123.5, 123.5, None, None]
+    assert seen.latest[2][1] == Status.BAD_NODE_ID_UNKNOWN

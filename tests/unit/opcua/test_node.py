@@ -5,7 +5,7 @@ from asyncua import ua
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.opcua.items import _node_id
+from connectors.opcua.items import node_id
 from connectors.opcua.node import NodeAddress, parse_node
 
 
@@ -57,7 +57,7 @@ def test_refuses_what_is_no_node(text):
 @given(st.integers(0, 65535), st.text(min_size=1).filter(lambda s: s == s.strip()))
 def test_agrees_with_the_vendors_reading_of_strings(index, name):
     address = parse_node(f"ns={index};s={name}")
-    assert _node_id(address, address.index) == ua.NodeId(name, index, ua.NodeIdType.String)
+    assert node_id(address, address.index) == ua.NodeId(name, index, ua.NodeIdType.String)
 
 
 def test_finds_its_namespace_by_uri_wherever_it_is_now():

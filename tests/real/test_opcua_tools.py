@@ -6,31 +6,41 @@ import csv
 import hashlib
 import io
 import json
+import re
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 import pytest
+from rich.console import Console
 
 from connectors.opcua import inquiry
 from connectors.opcua.discovery import RANKS
 from connectors.opcua.survey import Extent
 from edge_agent.api import NotConnected, Refused, Status, SystemClock
 from edge_agent.cli.check import check
+from edge_agent.cli.opcua import watching
 from edge_agent.cli.opcua.browsing import Order as BrowseOrder
 from edge_agent.cli.opcua.browsing import browsed
 from edge_agent.cli.opcua.choice import Choice
 from edge_agent.cli.opcua.discovering import Order, discovered
-from edge_agent.cli.opcua.door import Access, server_of, url_of
+from edge_agent.cli.opcua.door import Access, server_of, target_of, url_of
+from edge_agent.cli.opcua.reading import Order as ReadOrder
+from edge_agent.cli.opcua.reading import read
+from edge_agent.cli.opcua.watching import Order as WatchOrder
 from edge_agent.cli.speech import Speech
 from edge_agent.config.loader import load
-from edge_agent.errors import Unsupported
+from edge_agent.errors import Unsupported, Words
 from edge_agent.registry import Sections
+from tests.conformance.rig import established
 from tests.fixtures_servers import require_service
 from tests.real.opcua_space import SpaceServer
 from tests.real.test_opcua_values import collect, link
 from tests.servers.cache import MissingService
-from tests.servers.process import free_port
+from tests.servers.process import ServerProcess, free_port, poll
 from tests.servers.sources import NodeOpcua, Source, Uafast
 
 INSECURE = 'security: {policy: "None", insecure: loopback}'
@@ -271,3 +281,100 @@ async def test_names_hold_when_the_server_comes_back_with_its_namespaces_in_anot
     seen = await collect(made, lambda out: len(out.latest) == 4)
     assert [seen.latest[number][0] for number in range(4)] == [123.5, 123.5, None, None]
     assert seen.latest[2][1] == Status.BAD_NODE_ID_UNKNOWN
+
+
+def reading(url: str, nodes: list[str], language: str = "en", **options) -> tuple[int, str]:
+    out = io.StringIO()
+    order = ReadOrder(server_of(url, "", Access("None")), nodes, Speech(language), **options)
+    return read(order, SystemClock(), out), out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["fast", "node", "space"])
+def test_read_tells_all_of_a_node(kind: str, request: pytest.FixtureRequest) -> None:
+    source = request.getfixturevalue(kind)
+    nodes = {
+        "fast": ["/Objects/line/t7", "nsu=urn:test:uafast;i=1000", "nsu=urn:test:uafast;i=999"],
+        "node": ["nsu=urn:test:node-opcua;s=String", "nsu=urn:test:node-opcua;s=Bad", "nsu=urn:x;s=Bad"],
+        "space": ["/Objects/nsu=urn:test:space;공장/1호기/온도", "nsu=urn:test:space;s=s1", "/Objects/0:nothing"],
+    }[kind]
+    code, text = reading(source.url, nodes, as_json=True)
+    assert code == 1  # the last one is not there
+    first, second, missing = json.loads(text)
+    assert [one["asked"] for one in (first, second, missing)] == nodes
+    assert (first["quality"], missing["quality"], missing["value"]) == ("good", "bad", None)
+    assert first["source_time"] <= first["received"]
+    assert first["access"] & 1
+    if kind == "fast":
+        assert (first["traits"]["type"], second["traits"]["type"]) == ("String", "Double")
+    if kind == "node":
+        assert first["value"] == "가열로 1호 온도 🔥"
+        assert (second["status"], second["value"]) == (0x808C_0000, None)
+        assert first["historizing"] is False
+    if kind == "space":
+        assert (first["value"], first["traits"]["unit"], first["traits"]["range"]) == (123.5, "°C", [0.0, 1200.0])
+        assert second["traits"]["states"][1] == [1, ["", "운전"]]
+        assert second["traits"]["type_name"] == "RunState"
+
+
+def test_read_in_words(space: SpaceServer) -> None:
+    for language, words in (("ko", ["123.5 °C", "양호", "0 … 1200 °C"]), ("en", ["123.5 °C", "good", "0 … 1200 °C"])):
+        code, text = reading(space.url, ["nsu=urn:test:space;s=t1"], language)
+        assert code == 0
+        assert [word for word in words if word not in text] == []
+    assert "1 (운전)" in reading(space.url, ["nsu=urn:test:space;s=s1"])[1]
+    with pytest.raises(Unsupported, match="no address"):
+        reading(space.url, ["what is this"])
+
+
+def test_read_takes_tags_of_a_configured_link(fast: Uafast, tmp_path: Path) -> None:
+    tags = [{"tag": f"a{k}", "node": fast.node_id(k)} for k in range(2)]
+    links = f"links:\n  - name: plc\n    connector: opcua\n    url: {fast.url}\n    machine: machine1\n    {INSECURE}\n"
+    (tmp_path / "config.yaml").write_text(f"{HEAD}{links}    tags: {json.dumps(tags)}\n", "utf-8")
+    for words, asked in ((["plc"], ["a0", "a1"]), (["plc", "a1", "i=2258"], ["a1", "i=2258"])):
+        server, nodes = target_of(str(tmp_path / "config.yaml"), words, Access())
+        out = io.StringIO()
+        assert read(ReadOrder(server, nodes, Speech("en"), as_json=True), SystemClock(), out) == 0
+        assert [one["asked"] for one in json.loads(out.getvalue())] == asked
+    with pytest.raises(Unsupported, match="plc"):
+        target_of(str(tmp_path / "config.yaml"), ["nobody"], Access())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["node", "space"])
+async def test_watch_shows_what_comes_and_what_is_bad(kind: str, request: pytest.FixtureRequest) -> None:
+    source = request.getfixturevalue(kind)
+    namespace, good = {"node": ("node-opcua", "MovingUInt16"), "space": ("space", "t1")}[kind]
+    nodes = [f"nsu=urn:test:{namespace};s={name}" for name in (good, "nobody")]
+    order = WatchOrder(server_of(source.url, "", Access("None")), nodes, Speech("en"), interval=0.05)
+    made, board = watching._link(order, dict(zip(nodes, nodes, strict=True))), watching.Board(nodes)
+    async with anyio.create_task_group() as group:
+        console = Console(file=io.StringIO(), force_terminal=True)
+        group.start_soon(watching._watch, made, order, board, SystemClock(), console)
+        with anyio.fail_after(40):
+            while len(board.latest) < 2:
+                await anyio.sleep(0.02)
+        group.cancel_scope.cancel()
+    assert (board.latest[0].status, board.latest[1].status) == (0, Status.BAD_NODE_ID_UNKNOWN)
+    assert board.latest[0].value is not None
+    board.error = NotConnected("read", source.url, Words("두절", "gone"), Words("", ""))
+    cells = watching._cells(board, 0, Speech("en"), SystemClock().wall())
+    assert cells[1:] == ("down", cells[2], cells[3], "gone")  # what is left on the screen never looks fresh
+
+
+def test_watch_ends_well_by_ctrl_c(fast: Uafast, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edge_agent", "opcua", "watch", fast.url, "--policy", "None", "-l", "en"]
+    process = ServerProcess("watch", [*command, fast.node_id(0), "/Objects/line/t2"], tmp_path, ready=dict)
+    process.start()
+    poll("values of both", lambda: {"t2", "i=1000"} <= set(re.findall(r"t2|i=1000", process.out.read_text())), 40)
+    process.signal(signal.SIGINT)
+    poll("the end", lambda: not process.running, 20)
+    assert process.returncode == 0, process.tail()
+    assert "of 2 node(s)" in process.out.read_text()
+    assert "Traceback" not in process.err.read_text()
+    poll("the connection closed", lambda: not established(fast.port), 10)
+
+
+def test_watch_where_nobody_listens() -> None:
+    order = WatchOrder(server_of(f"127.0.0.1:{free_port()}", "", Access("None")), ["i=2258"], Speech("en"))
+    with pytest.raises(NotConnected, match="nothing listens"):
+        watching.watch(order, SystemClock(), io.StringIO())

@@ -22,6 +22,7 @@ from edge_agent.cli.modbus.draft import save
 from edge_agent.cli.modbus.screen import screen
 from edge_agent.cli.opcua.choice import Choice
 from edge_agent.cli.opcua.kept_space import kept_space
+from edge_agent.cli.opcua.plain import plain
 from edge_agent.cli.opcua.tag_sheet import TagSheet, tag_sheet
 from edge_agent.cli.speech import Speech
 
@@ -128,7 +129,8 @@ def _tree_line(space: Space, at: int, depth: int) -> str:
     node = space.nodes[at]
     name = node.name if node.node_class == VARIABLE else f"{node.name}/"
     label = f"  ({node.label})" if node.label and node.label != node.name else ""
-    return f"{'  ' * depth}{name}{label}  {node_text(node.id.NamespaceIndex, node.id.Identifier, space.namespaces)}"
+    address = node_text(node.id.NamespaceIndex, node.id.Identifier, space.namespaces)
+    return plain(f"{'  ' * depth}{name}{label}  {address}")
 
 
 def _report(found: Survey, sheet: TagSheet, order: Order) -> Iterator[str]:

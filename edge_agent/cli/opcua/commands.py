@@ -24,6 +24,7 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", help="File; defau
 Server = Annotated[str, typer.Argument(help="HOST, opc.tcp://..., or a configuration (.yaml). 주소나 설정 파일")]
 Policy = Annotated[str, typer.Option(help="Security policy, with an address; 'None' sends in the clear. 보안 정책")]
 User = Annotated[str, typer.Option(help="User; password in EDGE_AGENT_OPCUA_PASSWORD. 사용자")]
+Words = Annotated[list[str] | None, typer.Argument(help="Nodes; with a configuration: link, then nodes or tags. 노드")]
 
 
 @opcua.command()
@@ -87,3 +88,47 @@ def browse(
     server, speech = server_of(place, link, Access(policy, user, timeout)), Speech(language or language_of_locale())
     order = Order(server, speech, Extent(start, with_server, most), choice, properties, anew, lines, output)
     sys.exit(browsed(order, SystemClock(), sys.stdout, sys.stdout))
+
+
+@opcua.command()
+def read(
+    place: Server,
+    words: Words = None,
+    policy: Policy = "",
+    user: User = "",
+    timeout: Timeout = 10.0,
+    json: Json = False,
+    language: LanguageOption = "",
+) -> None:
+    """Nodes once, with all that the server says of them. 노드를 한 번 읽어 모두 보여 줍니다."""
+    from edge_agent.api import SystemClock
+    from edge_agent.cli.opcua.door import Access, target_of
+    from edge_agent.cli.opcua.reading import Order
+    from edge_agent.cli.opcua.reading import read as read_once
+    from edge_agent.cli.speech import Speech
+
+    server, nodes = target_of(place, words or (), Access(policy, user, timeout))
+    sys.exit(read_once(Order(server, nodes, Speech(language or language_of_locale()), json), SystemClock(), sys.stdout))
+
+
+@opcua.command()
+def watch(
+    place: Server,
+    words: Words = None,
+    interval: Annotated[float, typer.Option(min=0.01, max=60, help="Publishing interval in s. 발행 주기(초)")] = 0.25,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this; default: Ctrl-C. 실행 시간")] = None,
+    policy: Policy = "",
+    user: User = "",
+    timeout: Timeout = 10.0,
+    language: LanguageOption = "",
+) -> None:
+    """Values as they come, with quality and age, until Ctrl-C. 값을 실시간으로 봅니다."""
+    from edge_agent.api import SystemClock
+    from edge_agent.cli.opcua.door import Access, target_of
+    from edge_agent.cli.opcua.watching import Order
+    from edge_agent.cli.opcua.watching import watch as watch_nodes
+    from edge_agent.cli.speech import Speech
+
+    server, nodes = target_of(place, words or (), Access(policy, user, timeout))
+    order = Order(server, nodes, Speech(language or language_of_locale()), seconds, interval)
+    sys.exit(watch_nodes(order, SystemClock(), sys.stdout))

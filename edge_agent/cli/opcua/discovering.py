@@ -17,6 +17,7 @@ from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.draft import flow, save
 from edge_agent.cli.modbus.screen import UNKNOWN, screen, table_of
 from edge_agent.cli.opcua.door import link_name
+from edge_agent.cli.opcua.plain import plain
 from edge_agent.cli.speech import Speech
 
 _DAY_NS: Final = 86_400 * 1_000_000_000
@@ -64,8 +65,8 @@ def _facts(server: Server) -> dict[str, Any]:
 
 def _print(server: Server, speech: Speech, now: int, console: Console) -> None:
     console.print()
-    console.print(f"{server.name or UNKNOWN}  {server.url}", style="bold")
-    console.print(f"  {server.uri or UNKNOWN}")
+    console.print(plain(f"{server.name or UNKNOWN}  {server.url}"), style="bold", markup=False)
+    console.print(plain(f"  {server.uri or UNKNOWN}"), markup=False)
     if server.error is not None:
         console.print(server.error.in_language(speech.language), style="red")
         return

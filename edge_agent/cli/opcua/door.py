@@ -1,12 +1,15 @@
 """Door: the server that a technician names, by its url or by a link of the configuration."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from connectors.opcua.browse_path import parse_path
 from connectors.opcua.config import SOUND, OpcUaLink, OpcUaServer
+from connectors.opcua.node import parse_node
 from edge_agent.config.loader import load
 from edge_agent.errors import Unsupported, Words
 from edge_agent.registry import Sections
@@ -46,6 +49,44 @@ def server_of(place: str, link: str, access: Access) -> OpcUaServer:
     if access.user:
         keys["user"] = {"name": access.user, "password": {"env": _PASSWORD}}
     return OpcUaServer.model_validate({"name": link_name(keys["url"]), "connector": "opcua", **keys})
+
+
+def target_of(place: str, words: Sequence[str], access: Access) -> tuple[OpcUaServer, list[str]]:
+    """The server and the nodes of `URL NODE …` or of `CONFIG LINK NODE|TAG …`. Raises Unsupported and ConfigError."""
+    if Path(place).suffix.lower() in (".yaml", ".yml"):
+        link, nodes = (words[0], list(words[1:])) if words else ("", [])
+    else:
+        link, nodes = "", list(words)
+    return server_of(place, link, access), nodes
+
+
+def nodes_of(server: OpcUaServer, names: Sequence[str]) -> dict[str, str]:
+    """Name as it was written -> node id or browse path; of a configured link all its tags where none is named.
+
+    Raises Unsupported for what is neither a tag of the link nor a node.
+    """
+    tags = {tag.tag: tag.node for tag in server.tags} if isinstance(server, OpcUaLink) else {}
+    found = {name: tags.get(name, name) for name in names} or tags
+    if not found:
+        raise _no_node("")
+    for node in found.values():
+        try:
+            parse_path(node) if node.startswith("/") else parse_node(node)
+        except ValueError as error:
+            raise _no_node(node) from error
+    return found
+
+
+def _no_node(text: str) -> Unsupported:
+    return Unsupported(
+        "read",
+        text or "-",
+        Words("OPC UA 노드의 주소가 아닙니다", "this is no address of an OPC UA node"),
+        Words(
+            "예: 'nsu=urn:press;s=Load', 'ns=2;i=1001', '/Objects/nsu=urn:press;Line/Load' (따옴표 필요)",
+            "for example 'nsu=urn:press;s=Load', 'ns=2;i=1001', '/Objects/nsu=urn:press;Line/Load', in quotes",
+        ),
+    )
 
 
 def _reason(policy: str) -> dict[str, str]:

@@ -8,10 +8,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
+from edge_agent.api import Notice
 from edge_agent.journal.place import Rebuff
 from edge_agent.model import Event, EventClass, EventState, Label, Severity
 
 _MOST_NAMES: Final = 5
+_DAY: Final = 86_400_000_000_000
 
 
 def refused_event(site: str, sink: str, rebuff: Rebuff, end: int) -> Event:
@@ -39,6 +41,14 @@ def set_aside_event(site: str, sink: str, tags: Sequence[str], rows: int, reason
     )
     name = f"set aside {site} {sink} {names} {now}"
     return _event(name, site, f"sink/{sink}", Severity.WARNING, (now, now), text, {"rows": float(rows)})
+
+
+def notice_event(site: str, link: str, notice: Notice, now: int) -> Event:
+    """What a link wants a person for. The same one on the same day (UTC) is one event, however often it is told."""
+    day = max(1, now - now % _DAY)
+    name = f"notice {site} {link} {notice.key} {notice.severity} {day}"
+    text = Label(f"{link}: {notice.text.ko}", f"{link}: {notice.text.en}")
+    return _event(name, site, f"link/{link}/{notice.key}", notice.severity, (day, day), text, {})
 
 
 _REASONS: Final = {

@@ -66,6 +66,7 @@ from edge_agent.model import (
     Kind,
     Places,
     Role,
+    Severity,
     Status,
     Tag,
     TagTable,
@@ -79,6 +80,20 @@ from edge_agent.network import socket_error, unanswered
 
 PLAUSIBLE_NS: Final = 10 * 60 * 1_000_000_000
 """A source time further than this from the receive time is not believed (10 minutes): `Flag.RECEIVE_TIME` instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about a link that works but wants a person, such as a certificate that expires.
+
+    Shown in the status for as long as it is told; logged, and an event for the hub, once for a key and a severity.
+    """
+
+    key: str
+    """What it is about: the same for as long as it is the same thing."""
+    severity: Severity
+    text: Words
+    """What it is and what to do, in a sentence."""
 
 
 class Outlet(Protocol):
@@ -98,6 +113,10 @@ class Outlet(Protocol):
         `tags`: numbers of tags of the machine or machines that they were of, where they are known: the count is shared
         out among them evenly.
         """
+        ...
+
+    def notice(self, notices: Sequence[Notice]) -> None:
+        """All notices that hold now; they take the place of those told before."""
         ...
 
 
@@ -205,6 +224,7 @@ __all__ = [
     "Memory",
     "Name",
     "NotConnected",
+    "Notice",
     "Outlet",
     "Overloaded",
     "Places",
@@ -215,6 +235,7 @@ __all__ = [
     "Role",
     "Secret",
     "Section",
+    "Severity",
     "Signal",
     "Sink",
     "SinkSection",

@@ -92,6 +92,7 @@ class Agent:
     def _make_link(self, name: str, numbers: list[int]) -> LinkSupervisor:
         link = next(link for link in self.config.links if link.name == name)
         health = LinkHealth(name, link.connector, since=self.started, insecure=link.insecure())
+        health.site = self.config.site.name
         make = partial(registry.make_connector, link, numbers, self.clock, self.memories.of(name))
         return LinkSupervisor(health, numbers, make, self.inbox, self.clock)
 

@@ -170,6 +170,9 @@ def _link(agent: "Agent", health: LinkHealth) -> dict[str, Any]:
         "reconnects": health.reconnects,
         "lost": dict(health.lost),
         "error": _words(health.error),
+        "notices": [
+            {"severity": one.severity.name.lower(), "ko": one.text.ko, "en": one.text.en} for one in health.notices
+        ],
         "insecure": None if health.insecure is None else {"ko": health.insecure.ko, "en": health.insecure.en},
     }
 

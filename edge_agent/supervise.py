@@ -19,7 +19,20 @@ from typing import Final
 import anyio
 import structlog
 
-from edge_agent.api import Connector, EdgeAgentError, Flag, Frame, Overloaded, Refused, Status, TimedOut, Words
+from edge_agent.alarm import notice_event
+from edge_agent.api import (
+    Connector,
+    EdgeAgentError,
+    Flag,
+    Frame,
+    Notice,
+    Overloaded,
+    Refused,
+    Severity,
+    Status,
+    TimedOut,
+    Words,
+)
 from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock
 from edge_agent.inbox import Inbox
@@ -56,6 +69,12 @@ class LinkHealth:
     error: EdgeAgentError | None = None
     insecure: Words | None = None
     """See `LinkSection.insecure`."""
+    notices: Sequence[Notice] = ()
+    """What works but wants a person."""
+    told: set[tuple[str, Severity]] = field(default_factory=set)
+    """Notices that were logged and sent to the hub."""
+    site: str = ""
+    """Where events of this link are filed."""
     lost: dict[str, int] = field(default_factory=dict)
     """Values lost at the source or by the protocol before they became rows, by reason."""
 
@@ -91,6 +110,16 @@ class LinkOutlet:
         """See `api.Outlet`."""
         self._health.lost[reason] = self._health.lost.get(reason, 0) + count
         self._inbox.lose(reason, count, tags if len(tags) else self._numbers)
+
+    def notice(self, notices: Sequence[Notice]) -> None:
+        """See `api.Outlet`."""
+        health = self._health
+        health.notices = tuple(notices)
+        for one in notices:
+            if (one.key, one.severity) not in health.told:
+                health.told.add((one.key, one.severity))
+                _log.warning("link_notice", link=health.name, severity=one.severity.name.lower(), text=one.text.en)
+                self._inbox.put_events([notice_event(health.site, health.name, one, self._clock.wall())])
 
 
 class LinkSupervisor:

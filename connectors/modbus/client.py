@@ -88,6 +88,7 @@ class _InTurn:
         self._lock = anyio.Lock()
         self.alive = outlet.alive
         self.lost = outlet.lost
+        self.notice = outlet.notice
 
     async def put(self, frame: Frame) -> None:
         async with self._lock:

@@ -17,6 +17,8 @@ from edge_agent.api import Clock, EdgeAgentError, Outlet
 SHORTEST_SILENCE: Final = 10.0
 """What the supervisor should wait at least; the connector's own watch may be quicker, down to LEAST_SILENCE."""
 LEAST_SILENCE: Final = 3.0
+EXAMINE_S: Final = 60.0
+"""How often the certificates in use are looked at: dates pass, and people take trust back."""
 
 
 class OpcUaConnector:
@@ -75,5 +77,13 @@ class OpcUaConnector:
             group.start_soon(until_it_breaks, "subscribe", lambda: subscription.tend(self._link.retry_items))
             group.start_soon(until_it_breaks, "read", lambda: subscription.watch(silence))
             group.start_soon(until_it_breaks, "renew secure channel", connection.renew)
+            group.start_soon(until_it_breaks, "examine certificates", lambda: _examine(connection, outlet))
         if self._failure is not None:
             raise self._failure
+
+
+async def _examine(connection: Connection, outlet: Outlet) -> None:
+    """Tells what a person must know of the certificates; Refused where the server is trusted no longer. For ever."""
+    while True:
+        outlet.notice(await connection.examine())
+        await anyio.sleep(EXAMINE_S)

@@ -9,6 +9,7 @@ import struct
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import anyio
@@ -25,10 +26,12 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from connectors.opcua import faults
 from connectors.opcua.certificate import first_of_chain
 from connectors.opcua.config import OpcUaSecurity, OpcUaServer, OpcUaUser, with_port
-from connectors.opcua.identity import clock_floor, default_uri, load_pair, own_identity
+from connectors.opcua.expiry import InUse, notices
+from connectors.opcua.identity import Identity, clock_floor, default_uri, folder_of, load_pair, own_identity
 from connectors.opcua.judgement import Shown, judge
 from connectors.opcua.session import ColumnSession
-from edge_agent.api import Clock, socket_error
+from connectors.opcua.trust import command
+from edge_agent.api import Clock, Notice, socket_error
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # what it has to say is raised, in our words
 
@@ -103,6 +106,14 @@ class _User:
     key: PrivateKeyTypes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Secured:
+    """The two sides of a secured channel."""
+
+    identity: Identity
+    shown: Shown
+
+
 class Connection:
     """One server's client. `open` once, `close` at the end; in between `session` and `during`. Good for one use."""
 
@@ -128,6 +139,8 @@ class Connection:
         self._certificate = ""
         self.policy = ""
         """The security policy in use; empty without one."""
+        self._secured: _Secured | None = None
+        self._user = _User()
 
     def during(self, operation: str) -> AbstractContextManager[None]:
         """Translates what the vendor raises while `operation` is tried."""
@@ -140,7 +153,7 @@ class Connection:
         client.application_uri = default_uri()
         client.session_timeout = SESSION_SECONDS * 1000
         client.secure_channel_timeout = round(self._channel_seconds * 1000)
-        user = await anyio.to_thread.run_sync(_user_of, link.user)
+        user = self._user = await anyio.to_thread.run_sync(_user_of, link.user)
         if link.security.policy != "None":
             await self._secure()
         with self.during("connect"), anyio.fail_after(link.timeout):
@@ -161,6 +174,7 @@ class Connection:
         identity = await anyio.to_thread.run_sync(own_identity, security, wall)
         self._certificate = identity.path
         chosen = await self._choose()
+        self._secured = _Secured(identity, chosen.shown)
         await anyio.to_thread.run_sync(judge, chosen.shown, security, wall, clock_floor(identity))
         self.policy = chosen.policy
         self._client.application_uri = identity.uri
@@ -191,6 +205,19 @@ class Connection:
         choices = self._link.security.choices
         if best is not None and choices.index(_policy_name(best.SecurityPolicyUri)) < choices.index(self.policy):
             raise faults.downgraded(self.url, self.policy, _policy_name(best.SecurityPolicyUri))
+
+    async def examine(self) -> list[Notice]:
+        """What a person must know of the certificates in use; raises Refused where the server is trusted no longer."""
+        return await anyio.to_thread.run_sync(self._examine) if self._secured is not None else []
+
+    def _examine(self) -> list[Notice]:
+        if self._secured is None:
+            return []
+        own, security, wall = self._secured.identity, self._link.security, self._clock.wall()
+        judgement = judge(self._secured.shown, security, wall, clock_floor(own))
+        renewing = command("identity renew", folder_of(security)) if security.certificate is None else ""
+        in_use = InUse(own.x509, judgement.path, self._user.certificate, judgement.doubts, renewing)
+        return notices(in_use, self.url, datetime.fromtimestamp(wall / 1e9, UTC), clock_floor(own))
 
     async def renew(self) -> None:
         """Renews the channel after 75 % of its lifetime (Part 4, 5.5.2), for ever."""

@@ -15,15 +15,18 @@ from connectors.opcua.config import OpcUaSecurity
 from connectors.opcua.faults import garbage
 from connectors.opcua.identity import folder_of
 from connectors.opcua.trust import Entry, TrustFolder, certificates_in, command
-from connectors.opcua.verify import Anchors, Presented, is_pinned, objections, path_of, revoked
+from connectors.opcua.verify import Anchors, Presented, is_pinned, misnamed, objections, path_of, revoked
 from edge_agent.api import Refused
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A certificate that is trusted. `doubts` are what is wrong with one that a person pinned all the same."""
+    """A certificate that is trusted, with those that vouch for it.
 
-    certificate: x509.Certificate
+    `doubts` are what is wrong with the names in one that a person pinned all the same; its dates are for `expiry`.
+    """
+
+    path: tuple[x509.Certificate, ...]
     doubts: tuple[Refused, ...] = ()
 
 
@@ -65,14 +68,13 @@ def _judged(shown: Shown, security: OpcUaSecurity, wall: int, at_least: datetime
         folder.remember(shown.chain, shown.url, wall)
         raise _untrusted(shown, chain[0], folder, entries)
     now = datetime.fromtimestamp(wall / 1e9, UTC)
-    found = tuple(objections(presented, path, anchors, now, at_least))
     if is_pinned(path):
         if (gone := revoked(presented, path, anchors)) is not None:
             raise gone
-        return Judgement(chain[0], found)
-    if found:
-        raise found[0]
-    return Judgement(chain[0])
+        return Judgement(tuple(path), tuple(misnamed(presented)))
+    if (wrong := next(objections(presented, path, anchors, now, at_least), None)) is not None:
+        raise wrong
+    return Judgement(tuple(path))
 
 
 def _anchors(folder: TrustFolder, entries: list[Entry], security: OpcUaSecurity) -> Anchors:

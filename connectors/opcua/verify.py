@@ -3,8 +3,9 @@
 Two ways lead to trust, and they ask different things.
 
 - **Pinned.** A person has accepted this very certificate by its thumbprint. Its key alone proves the server, so that
-  wrong dates, names or usages are told (`doubts`) but do not end collection: neither the day on which a PLC's
-  certificate expires nor a gateway that starts without a clock may do that. Revocation and rejection count.
+  wrong dates, names or usages are told (`Judgement.doubts`, `expiry`) but do not end collection: neither the day on
+  which a PLC's certificate expires nor a gateway that starts without a clock may do that. Revocation and rejection
+  count.
 - **Vouched for.** A trusted CA, perhaps over CAs in between, issued it. Then everything in it counts: dates of all,
   signatures, revocation lists, usage, host name, application URI. The clock comes first, because a clock at 1970 makes
   each of them "not yet valid".
@@ -78,7 +79,7 @@ def objections(
             yield trust_faults.not_yet_valid(shown.url, subject_of(one), one.not_valid_before_utc, now)
         if now > one.not_valid_after_utc:
             yield trust_faults.expired(shown.url, subject_of(one), one.not_valid_after_utc, now)
-    yield from _misnamed(shown)
+    yield from misnamed(shown)
 
 
 def is_pinned(path: Sequence[x509.Certificate]) -> bool:
@@ -116,7 +117,8 @@ def _issued(authority: x509.Certificate, cert: x509.Certificate) -> bool:
     return True
 
 
-def _misnamed(shown: Presented) -> Iterator[Refused]:
+def misnamed(shown: Presented) -> Iterator[Refused]:
+    """What its usage, its host names and its application URI give reason to object to."""
     leaf = shown.chain[0]
     if not _for_servers(leaf):
         yield trust_faults.not_for_servers(shown.url, subject_of(leaf))

@@ -39,6 +39,7 @@ def render(snapshot: Snapshot, language: str, width: int, height: int | None = N
     words = WORDS[language]
     head = [_title(snapshot, words), _links(snapshot, language, width)]
     errors = _insecure(snapshot["links"], language, cut=height is not None)
+    errors += _notices(snapshot["links"], language, cut=height is not None)
     errors += _errors({link["name"]: link for link in snapshot["links"]}, language, cut=height is not None)
     foot = [line for row in snapshot["ledger"] for line in _ledger(row, language, cut=height is not None)]
     foot.append(_journal(snapshot, words))
@@ -125,6 +126,20 @@ def _insecure(links: Sequence[Snapshot], language: str, *, cut: bool) -> list[Te
         )
         for link in links
         if link.get("insecure")
+    ]
+
+
+def _notices(links: Sequence[Snapshot], language: str, *, cut: bool) -> list[Text]:
+    """What works but wants a person, as red as it is bad."""
+    return [
+        Text(
+            f"  ! {link['name']}: {one[language]}",
+            style=_SEVERITY_COLOURS.get(one["severity"], ""),
+            overflow="ellipsis" if cut else "fold",
+            no_wrap=cut,
+        )
+        for link in links
+        for one in link.get("notices", ())
     ]
 
 

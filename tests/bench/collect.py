@@ -74,6 +74,8 @@ class FrameMeter(Meter):
 
     def alive(self) -> None: ...
 
+    def notice(self, notices: object) -> None: ...
+
     def lost_values(self, reason: str, count: int, tags: Sequence[int] = ()) -> None:
         if self.began:
             self.lost += count

@@ -18,7 +18,7 @@ from typing import Protocol, cast
 import anyio
 from anyio.lowlevel import checkpoint
 
-from edge_agent.api import Frame, Kind, LinkSection
+from edge_agent.api import Frame, Kind, LinkSection, Notice
 from tests.servers.process import ServerProcess, free_port
 
 Value = float | int | bool | str
@@ -163,6 +163,7 @@ class Collector:
         self.losses: Counter[str] = Counter()
         self.waiting = 0
         self.waiting_most = 0
+        self.notices: list[Notice] = []
         self._gate = anyio.Event()
         self._gate.set()
         self._came = anyio.Event()
@@ -183,6 +184,9 @@ class Collector:
 
     def alive(self) -> None:
         self.signs += 1
+
+    def notice(self, notices: Sequence[Notice]) -> None:
+        self.notices = list(notices)
 
     def lost(self, reason: str, count: int, tags: Sequence[int] = ()) -> None:
         self.losses[reason] += count

@@ -17,7 +17,7 @@ from typing import Any
 
 from asyncua import ua
 from asyncua.server.server import Server
-from asyncua.server.user_managers import User
+from asyncua.server.user_managers import User, UserRole
 
 from tests.servers.process import free_port
 from tests.servers.sources import PASSWORD, USER
@@ -85,7 +85,7 @@ class SecureServer:
         """What the server asks about each session. Anonymous users are let in."""
         known = (username, password) in ((USER, PASSWORD), (None, None))
         stranger = username is None and certificate is not None and certificate not in (self.user.der, self.agent)
-        return User() if known and not stranger else None
+        return User(role=UserRole.User) if known and not stranger else None
 
     agent: bytes | None = None
     """The certificate of the client's application: asyncua hands it over for anonymous users."""

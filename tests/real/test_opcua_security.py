@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from connectors.opcua.config import SOUND, OpcUaServer
+from connectors.opcua.client import OpcUaConnector
+from connectors.opcua.config import SOUND, OpcUaLink, OpcUaServer
 from connectors.opcua.connection import opened
 from connectors.opcua.identity import identity_in
 from connectors.opcua.trust import TrustFolder
-from edge_agent.api import Refused, SystemClock
-from tests.real.secure_server import SecureServer, secure_server
+from edge_agent.api import Refused, Severity, SystemClock
+from tests.conformance.rig import Collector
+from tests.real.secure_server import NODE, SecureServer, secure_server
 from tests.servers.sources import PASSWORD, USER, NodeOpcua, Uafast
 from tests.unit.opcua.papers import PEM, Paper, key_pem, paper, revoking
 
@@ -166,6 +169,31 @@ async def test_revoked_while_in_use(server: SecureServer, trusting: Path) -> Non
     (trusting / "crl").mkdir()
     (trusting / "crl" / "middle.crl").write_bytes(revoking(server.middle, server.own).public_bytes(PEM))
     assert "revoked the certificate 'plc'" in (await refusal(section(server.url, trusting))).cause.en
+
+
+async def test_a_certificate_that_expires_is_told_while_values_come(server: SecureServer, trusting: Path) -> None:
+    keys = {"name": "plc", "connector": "opcua", "url": server.url, "security": {"identity": str(trusting)}}
+    made = OpcUaLink.model_validate(keys | {"tags": [{"tag": "a", "node": NODE, "machine": "m"}]})
+    out = Collector()
+    async with anyio.create_task_group() as group:
+        group.start_soon(OpcUaConnector(made, [0], SystemClock()).run, out)
+        with anyio.fail_after(30):
+            while not (out.notices and out.latest):
+                await anyio.sleep(0.02)
+        group.cancel_scope.cancel()
+    (notice,) = out.notices
+    assert notice.severity is Severity.WARNING
+    assert "the server's certificate 'plc' expires on" in notice.text.en
+
+
+async def test_trust_that_is_taken_back_ends_the_connection(
+    server: SecureServer, trusting: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(section(server.url, trusting), SystemClock()) as connection:
+        assert [notice.key for notice in await connection.examine()] == ["expiry of the server's certificate"]
+        (trusting / "trusted" / "root.pem").unlink()
+        with pytest.raises(Refused, match="has not been seen before"):
+            await connection.examine()
 
 
 async def test_without_the_issuer_in_between_it_is_a_first_contact(server: SecureServer, identity: Path) -> None:

@@ -132,6 +132,13 @@ def test_a_link_that_is_down_says_why() -> None:
     assert line_with(lines, "EA-201").startswith("  ! furnace-plc")
 
 
+def test_a_notice_stands_at_its_link_as_red_as_it_is_bad() -> None:
+    shot = snapshot()
+    shot["links"][0]["notices"] = [{"severity": "critical", "ko": "2일 남음", "en": "2 days left"}]
+    assert line_with(text(shot, "en"), "2 days left").startswith("  ! furnace-plc")
+    assert "\x1b[1;31m  ! furnace-plc: 2일 남음" in colours(shot)
+
+
 @pytest.mark.parametrize(("language", "mark"), [("ko", "보안 없음"), ("en", "INSECURE")])
 def test_a_link_without_protection_is_red_with_its_reason_for_as_long_as_it_is(language: str, mark: str) -> None:
     shot = snapshot()

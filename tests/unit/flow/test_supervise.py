@@ -1,18 +1,19 @@
 """The supervisor against connectors that misbehave in every way: none of it reaches anyone else."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
-from edge_agent.api import Frame, NotConnected, Outlet, Overloaded, Refused, Words
+from edge_agent.api import Frame, NotConnected, Notice, Outlet, Overloaded, Refused, Severity, Words
 from edge_agent.backoff import Backoff
 from edge_agent.clock import SystemClock
 from edge_agent.inbox import Inbox
 from edge_agent.model import Flag, Quality
 from edge_agent.model.status import quality_of
-from edge_agent.supervise import LinkHealth, LinkSupervisor
+from edge_agent.supervise import LinkHealth, LinkOutlet, LinkSupervisor
 
 pytestmark = pytest.mark.anyio
 NOBODY = NotConnected("connect", "plc", Words("없음", "nobody"), Words("확인", "look"))
@@ -139,3 +140,22 @@ async def test_what_a_person_cured_is_tried_at_once(tmp_path: Path) -> None:
         tasks.start_soon(person)
         await watch([refuses, works_since], lambda h: h.values >= 4)
     assert cured == [True]
+
+
+async def test_a_notice_is_shown_while_it_holds_and_told_once_a_severity() -> None:
+    inbox, health = Inbox(10_000), LinkHealth("plc", "scripted", site="siheung")
+    outlet = LinkOutlet(health, inbox, SystemClock())
+    soon = Notice("expiry", Severity.NOTICE, Words("곧 만료", "soon"))
+    for told in ([soon], [soon], [replace(soon, severity=Severity.CRITICAL)], []):
+        outlet.notice(told)
+    assert health.notices == ()
+    outlet.notice([soon])
+    assert health.notices == (soon,)
+    _, events = await inbox.take(0)
+    assert [(event.path, event.detector, event.severity) for event in events] == [
+        ("siheung", "link/plc/expiry", Severity.NOTICE),
+        ("siheung", "link/plc/expiry", Severity.CRITICAL),
+    ]
+    assert events[0].text.ko == "plc: 곧 만료"
+    assert events[0].start == events[0].end
+    assert events[0].start % 86_400_000_000_000 == 0

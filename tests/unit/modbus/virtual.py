@@ -206,6 +206,9 @@ class Watcher:
 
     def alive(self) -> None: ...
 
+    def notice(self, notices) -> None:
+        pass
+
     def lost(self, reason: str, count: int, tags: Sequence[int] = ()) -> None:
         self.skipped += count
 

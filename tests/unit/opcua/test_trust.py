@@ -107,10 +107,9 @@ def test_what_is_wrong_with_a_pinned_certificate_is_told_but_does_not_end_collec
     leaf = paper(hosts=("elsewhere",), days=30)
     folder = TrustFolder(tmp_path)
     folder.accept(folder.remember(leaf.der, URL, NOW_NS))
-    expired, misnamed = judged(tmp_path, leaf.der).doubts
-    assert "expired" in expired.cause.en
-    assert "not for 'plc'" in misnamed.cause.en
-    assert "1970" in judged(tmp_path, leaf.der, wall=0).doubts[0].cause.en
+    for wall in (NOW_NS, 0):
+        (misnamed,) = judged(tmp_path, leaf.der, wall=wall).doubts
+        assert "not for 'plc'" in misnamed.cause.en
 
 
 def test_issuers_and_revocation_lists_are_read_from_their_folders(tmp_path):

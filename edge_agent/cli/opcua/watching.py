@@ -17,7 +17,7 @@ from rich.table import Table
 
 from connectors.opcua.client import OpcUaConnector
 from connectors.opcua.config import OpcUaLink, OpcUaServer
-from edge_agent.api import Clock, EdgeAgentError, Frame
+from edge_agent.api import Clock, EdgeAgentError, Frame, Notice
 from edge_agent.backoff import Backoff
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.screen import UNKNOWN, number, screen, table_of
@@ -66,6 +66,7 @@ class Board:
     overflows: int = 0
     error: EdgeAgentError | None = None
     """Why the link is down; None while it is up."""
+    notices: Sequence[Notice] = ()
 
     async def put(self, frame: Frame) -> None:
         """Takes the rows."""
@@ -89,6 +90,10 @@ class Board:
     def lost(self, reason: str, count: int, tags: Sequence[int] | Int32 = ()) -> None:
         """Values that the server threw away."""
         self.overflows += count
+
+    def notice(self, notices: Sequence[Notice]) -> None:
+        """What wants a person, such as a certificate that expires."""
+        self.notices = notices
 
 
 def watch(order: Order, clock: Clock, out: TextIO) -> int:
@@ -201,7 +206,7 @@ def _summary(board: Board, speech: Speech) -> list[str]:
     if board.overflows:
         lost = board.overflows
         lines.append(speech.say(f"서버가 버린 값: 적어도 {lost}개", f"thrown away by the server: {lost} or more"))
-    return lines
+    return lines + [notice.text.in_language(speech.language) for notice in board.notices]
 
 
 def _moment(at: int) -> str:

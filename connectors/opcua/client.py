@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 
 from connectors.opcua.config import OpcUaLink
-from connectors.opcua.connection import CHANNEL_SECONDS, Connection
+from connectors.opcua.connection import CHANNEL_SECONDS, Connection, opened
 from connectors.opcua.plan import make_plan
 from connectors.opcua.subscription import PUBLISHERS, Subscription
 from edge_agent.api import Clock, EdgeAgentError, Outlet
@@ -47,12 +47,8 @@ class OpcUaConnector:
 
     async def run(self, outlet: Outlet) -> None:
         """Connects and reads until something breaks; raises that as one of the agent's errors."""
-        connection = Connection(self._link, self._clock, channel_seconds=self._channel_seconds)
-        try:
-            await connection.open()
+        async with opened(self._link, self._clock, channel_seconds=self._channel_seconds) as connection:
             await self._read(connection, outlet)
-        finally:
-            await connection.close()
 
     async def _read(self, connection: Connection, outlet: Outlet) -> None:
         subscription = Subscription(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -27,11 +28,19 @@ from connectors.opcua import faults
 from connectors.opcua.certificate import first_of_chain
 from connectors.opcua.config import OpcUaSecurity, OpcUaServer, OpcUaUser, with_port
 from connectors.opcua.expiry import InUse, notices
-from connectors.opcua.identity import Identity, clock_floor, default_uri, folder_of, load_pair, own_identity
+from connectors.opcua.identity import (
+    Identity,
+    clock_floor,
+    default_uri,
+    folder_of,
+    load_pair,
+    own_identity,
+    previous_identity,
+)
 from connectors.opcua.judgement import Shown, judge
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.trust import command
-from edge_agent.api import Clock, Notice, socket_error
+from edge_agent.api import Clock, EdgeAgentError, Notice, socket_error
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # what it has to say is raised, in our words
 
@@ -68,7 +77,7 @@ def translated(operation: str, url: str, certificate: str = "") -> Iterator[None
     except UaStatusCodeError as error:
         raise faults.of_status(operation, url, int(error.code), type(error).__name__) from error
     except ConnectionError as error:
-        if certificate and operation in ("open secure channel", "log on"):
+        if certificate and operation in faults.SECURED:
             raise faults.closed_early(operation, url, certificate) from error
         raise socket_error(operation, url, error) from error
     except OSError as error:
@@ -124,11 +133,14 @@ class Connection:
         *,
         channel_seconds: float = CHANNEL_SECONDS,
         locales: Sequence[str] = ("en",),
+        previous: Identity | None = None,
     ) -> None:
         """`channel_seconds` is the secure channel's lifetime; `renew` renews it after three quarters of it.
 
-        `locales`: the languages that texts should be in, the best first.
+        `locales`: the languages that texts should be in, the best first. `previous`: whom to be in place of the present
+        identity.
         """
+        self._previous = previous
         self.url = with_port(server.url)
         self._link = server
         self._clock = clock
@@ -171,7 +183,9 @@ class Connection:
     async def _secure(self) -> None:
         """Chooses the endpoint, checks the server's certificate against the trusted ones, sets up the channel."""
         security, wall = self._link.security, self._clock.wall()
-        identity = await anyio.to_thread.run_sync(own_identity, security, wall)
+        identity = self._previous
+        if identity is None:
+            identity = await anyio.to_thread.run_sync(own_identity, security, wall)
         self._certificate = identity.path
         chosen = await self._choose()
         self._secured = _Secured(identity, chosen.shown)
@@ -216,7 +230,9 @@ class Connection:
         own, security, wall = self._secured.identity, self._link.security, self._clock.wall()
         judgement = judge(self._secured.shown, security, wall, clock_floor(own))
         renewing = command("identity renew", folder_of(security)) if security.certificate is None else ""
-        in_use = InUse(own.x509, judgement.path, self._user.certificate, judgement.doubts, renewing)
+        in_use = InUse(
+            own.x509, judgement.path, self._user.certificate, judgement.doubts, renewing, own is self._previous
+        )
         return notices(in_use, self.url, datetime.fromtimestamp(wall / 1e9, UTC), clock_floor(own))
 
     async def renew(self) -> None:
@@ -242,14 +258,35 @@ class Connection:
 
 
 @asynccontextmanager
-async def opened(server: OpcUaServer, clock: Clock, *, locales: Sequence[str] = ("en",)) -> AsyncIterator[Connection]:
-    """A connection for a few questions, closed at the end; raises EdgeAgentError."""
-    connection = Connection(server, clock, locales=locales)
+async def opened(
+    server: OpcUaServer, clock: Clock, *, channel_seconds: float = CHANNEL_SECONDS, locales: Sequence[str] = ("en",)
+) -> AsyncIterator[Connection]:
+    """An open connection, closed at the end; see `Connection`. Raises EdgeAgentError.
+
+    A server that does not trust the agent's renewed certificate yet is tried once more with the one before.
+    """
+    make = partial(Connection, server, clock, channel_seconds=channel_seconds, locales=locales)
+    connection = make()
     try:
-        await connection.open()
+        try:
+            await connection.open()
+        except EdgeAgentError as error:
+            previous = await _previous_for(error, server, clock)
+            if previous is None:
+                raise
+            await connection.close()
+            connection = make(previous=previous)
+            await connection.open()
         yield connection
     finally:
         await connection.close()
+
+
+async def _previous_for(error: EdgeAgentError, server: OpcUaServer, clock: Clock) -> Identity | None:
+    """The identity before the last renewal, where the error may be about the present one."""
+    if server.security.policy == "None" or not faults.doubts_us(error):
+        return None
+    return await anyio.to_thread.run_sync(previous_identity, server.security, clock.wall())
 
 
 def _user_of(section: OpcUaUser | None) -> _User:

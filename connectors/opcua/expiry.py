@@ -33,6 +33,8 @@ class InUse:
     user: x509.Certificate | None = None
     doubts: Sequence[Refused] = ()
     renewing: str = ""
+    is_previous: bool = False
+    """`own` is what was ours before the last renewal: the server does not take the new one."""
 
 
 def notices(used: InUse, url: str, now: datetime, at_least: datetime) -> list[Notice]:
@@ -40,14 +42,26 @@ def notices(used: InUse, url: str, now: datetime, at_least: datetime) -> list[No
     doubts = [_doubt(f"doubt {at}", one, Severity.NOTICE) for at, one in enumerate(used.doubts)]
     if now < at_least:
         return [_doubt("clock", trust_faults.clock_unset(url, now, at_least), Severity.CRITICAL), *doubts]
-    return [*_dated(used, now), *doubts]
+    return [*_renewed(used), *_dated(used, now), *doubts]
+
+
+def _renewed(used: InUse) -> Iterator[Notice]:
+    if used.is_previous:
+        day = f"{used.own.not_valid_after_utc:%Y-%m-%d}"
+        text = Words(
+            "서버가 에이전트의 새 인증서를 아직 신뢰하지 않아 이전 것으로 연결했습니다 "
+            f"({day}까지 유효). 조치: 새 인증서를 서버에 등록하십시오",
+            "the server does not trust the agent's new certificate yet: connected with the previous one, which is "
+            f"valid until {day}; have the server trust the new one",
+        )
+        yield Notice("renewal", Severity.WARNING, text)
 
 
 def _dated(used: InUse, now: datetime) -> Iterator[Notice]:
     renew = Words(f"새로 만들기: {used.renewing}", f"renew it: {used.renewing}") if used.renewing else _REPLACE
     first = min(used.path, key=lambda one: one.not_valid_after_utc)
     for cert, whose, cure in ((used.own, _OWN, renew), (first, _SERVER, _RENEW_THERE), (used.user, _USER, _REPLACE)):
-        if cert is not None:
+        if cert is not None and not (used.is_previous and cert is used.own):
             yield from _begins(cert, whose, now)
             yield from _ends(cert, whose, cure, now)
 

@@ -13,6 +13,8 @@ Kind = type[EdgeAgentError]
 BAD_TIMEOUT: Final = 0x800A_0000
 BAD_TOO_MANY_PUBLISH_REQUESTS: Final = 0x8078_0000
 BAD_NODE_ID_UNKNOWN: Final = 0x8034_0000
+SECURED: Final = ("open secure channel", "log on")
+"""Operations during which a server that hangs up mostly means our certificate."""
 TOO_BIG: Final = frozenset((0x8006_0000, 0x8008_0000, 0x8010_0000, 0x8080_0000, 0x80B8_0000, 0x80B9_0000))
 """BadEncodingError, BadEncodingLimitsExceeded, BadTooManyOperations, BadTcpMessageTooLarge, BadRequestTooLarge,
 BadResponseTooLarge: a smaller call may pass."""
@@ -42,8 +44,46 @@ _CERTIFICATE = Meaning(
     Refused,
     Words("서버가 에이전트의 인증서를 신뢰하지 않습니다", "the server does not trust the agent's certificate"),
     Words(
-        "서버의 인증서 관리 화면에서 거부된 인증서 목록의 edge-agent를 신뢰로 옮기십시오",
-        "in the server's certificate page, move edge-agent from the rejected to the trusted certificates",
+        "서버의 인증서 관리 화면에서 거부된 인증서 목록의 edge-agent를 신뢰로 옮기거나, "
+        "'edge-agent opcua identity export'로 저장한 파일을 신뢰하는 인증서에 넣으십시오",
+        "in the server's certificate page, move edge-agent from the rejected to the trusted certificates, or put the "
+        "file there that 'edge-agent opcua identity export' writes",
+    ),
+)
+_USE = Meaning(
+    Refused,
+    Words(
+        "에이전트 인증서의 용도(keyUsage)나 내용을 서버가 받아들이지 않습니다",
+        "the server does not accept the usage (keyUsage) or the content of the agent's certificate",
+    ),
+    Words(
+        "certificate에 직접 지정한 인증서라면 digitalSignature, nonRepudiation, keyEncipherment, dataEncipherment와 "
+        "clientAuth를 넣어 다시 발급받거나, certificate와 private_key를 지워 에이전트가 만들게 하십시오",
+        "if it is named in certificate, have it issued again with digitalSignature, nonRepudiation, keyEncipherment, "
+        "dataEncipherment and clientAuth, or delete certificate and private_key: the agent makes a fitting one",
+    ),
+)
+_REVOKED = Meaning(
+    Refused,
+    Words(
+        "에이전트의 인증서 또는 그 발급 기관이 폐기되었다고 서버가 말합니다",
+        "the server says that the agent's certificate, or the authority that issued it, was revoked",
+    ),
+    Words(
+        "담당자에게 까닭을 확인한 뒤 'edge-agent opcua identity renew'로 새로 만들고 서버에 등록하십시오",
+        "ask why, then make a new one with 'edge-agent opcua identity renew' and have the server trust it",
+    ),
+)
+_RENAMED = Meaning(
+    Refused,
+    Words(
+        "이 장비의 이름이나 주소가 에이전트의 인증서에 있는 것과 다르다고 서버가 말합니다",
+        "the server says that the name or address of this gateway is not that in the agent's certificate",
+    ),
+    Words(
+        "장비 이름이나 IP 주소를 바꾸었다면 'edge-agent opcua identity renew'로 새로 만들고 서버에 등록하십시오",
+        "if the gateway got another name or address, make a new one with 'edge-agent opcua identity renew' and have "
+        "the server trust it",
     ),
 )
 _CLOCK = Meaning(
@@ -107,11 +147,11 @@ _ENDPOINT = Meaning(
 )
 _MEANINGS: Final[dict[int, Meaning]] = (
     dict.fromkeys((0x801F, 0x8020, 0x8021), _PASSWORD)
-    | dict.fromkeys(
-        (0x8012, 0x8013, 0x8016, 0x8018, 0x8019, 0x801A, 0x801B, 0x801C, 0x801D, 0x801E, 0x810D), _CERTIFICATE
-    )
+    | dict.fromkeys((0x8013, 0x801A, 0x801B, 0x801C, 0x810D), _CERTIFICATE)
+    | dict.fromkeys((0x8012, 0x8018, 0x8019), _USE)
+    | dict.fromkeys((0x801D, 0x801E), _REVOKED)
     | dict.fromkeys((0x8014, 0x8015, 0x8023), _CLOCK)
-    | {0x8017: _URI, 0x8083: _ENDPOINT}
+    | {0x8016: _RENAMED, 0x8017: _URI, 0x8083: _ENDPOINT}
     | dict.fromkeys((0x8054, 0x8055), _POLICY)
     | dict.fromkeys((0x8003, 0x8004, 0x800E, 0x8056, 0x8077, 0x807D, 0x8081), _BUSY)
     | dict.fromkeys((0x8005, 0x800C, 0x800D, 0x8022, 0x8025, 0x8026, 0x8027, 0x8028, 0x8031, 0x8079), _GONE)
@@ -129,6 +169,18 @@ def of_status(operation: str, url: str, code: int, name: str) -> EdgeAgentError:
         return ProtocolError(operation, url, cause, Words("서버의 로그를 확인하십시오", "look into the server's log"))
     cause = Words(f"{meaning.cause.ko} [{name}]", f"{meaning.cause.en} [{name}]")
     return meaning.kind(operation, url, cause, meaning.hint)
+
+
+_OURS: Final = frozenset(
+    code for code, one in _MEANINGS.items() if one in (_CERTIFICATE, _CLOCK, _USE, _REVOKED, _RENAMED)
+)
+
+
+def doubts_us(error: EdgeAgentError) -> bool:
+    """Whether the server may have refused because of the agent's own certificate."""
+    if isinstance(error, NotConnected):
+        return error.operation in SECURED
+    return getattr(error.__cause__, "code", 0) >> 16 in _OURS
 
 
 def closed_early(operation: str, url: str, certificate: str) -> EdgeAgentError:

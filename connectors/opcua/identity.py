@@ -60,6 +60,15 @@ def folder_of(security: OpcUaSecurity) -> Path:
     return Path(state) / security.identity
 
 
+def previous_identity(security: OpcUaSecurity, wall: int) -> Identity | None:
+    """What was ours before the last renewal, while it is valid; None where there is none. Raises Refused."""
+    certificate = folder_of(security) / "previous.der"
+    if security.certificate is not None or not certificate.exists():
+        return None
+    found = load_pair(certificate, certificate.with_name("previous.key.pem"))
+    return found if _moment(wall) < found.x509.not_valid_after_utc else None
+
+
 def own_identity(security: OpcUaSecurity, wall: int) -> Identity:
     """Loads the configured pair, or the self-made one, which is made on first use. `wall` is ns since 1970.
 

@@ -57,22 +57,23 @@ def _judged(shown: Shown, security: OpcUaSecurity, wall: int, at_least: datetime
     except ValueError as error:
         raise garbage("read server certificate", shown.url, error) from error
     host = urlsplit(shown.url).hostname or ""
-    presented = Presented(chain, shown.url, host, shown.application)
     folder = TrustFolder(folder_of(security))
+    presented = Presented(chain, shown.url, host, shown.application, _accepting(folder, chain[0]))
     entries = folder.entries("trusted", "issuers", "rejected")
     anchors = _anchors(folder, entries, security)
     if chain[0] in anchors.rejected:
-        raise trust_faults.rejected(shown.url, thumbprint(chain[0]), _accepting(folder, chain[0]))
+        raise trust_faults.rejected(shown.url, thumbprint(chain[0]), presented.accept)
     path = path_of(presented, anchors)
     if not path:
         folder.remember(shown.chain, shown.url, wall)
         raise _untrusted(shown, chain[0], folder, entries)
     now = datetime.fromtimestamp(wall / 1e9, UTC)
+    if (gone := revoked(presented, path, anchors)) is not None:
+        raise gone
     if is_pinned(path):
-        if (gone := revoked(presented, path, anchors)) is not None:
-            raise gone
         return Judgement(tuple(path), tuple(misnamed(presented)))
     if (wrong := next(objections(presented, path, anchors, now, at_least), None)) is not None:
+        folder.remember(shown.chain, shown.url, wall)
         raise wrong
     return Judgement(tuple(path))
 

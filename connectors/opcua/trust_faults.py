@@ -126,7 +126,7 @@ def expired(url: str, subject: str, end: datetime, now: datetime) -> Refused:
     )
 
 
-def other_host(url: str, host: str, named: str) -> Refused:
+def other_host(url: str, host: str, named: str, accept: str) -> Refused:
     """The name in the url is not in the certificate."""
     return Refused(
         _OPERATION,
@@ -136,15 +136,15 @@ def other_host(url: str, host: str, named: str) -> Refused:
             f"the certificate is not for '{host}'; it names: {named or '-'}",
         ),
         Words(
-            "url에 인증서에 있는 이름을 쓰거나, 서버의 인증서를 이 이름으로 다시 발급하거나, "
-            "edge-agent opcua trust accept로 이 인증서 자체를 받아들이십시오",
-            "use one of these names in url, have the certificate issued again for this name, or accept this very "
-            "certificate with edge-agent opcua trust accept",
+            "url에 인증서에 있는 이름을 쓰거나, 서버의 인증서를 이 이름으로 다시 발급하십시오. "
+            f"둘 다 안 되면 지문을 비교한 뒤 이 인증서 자체를 받아들이십시오: {accept}",
+            "use one of these names in url, or have the certificate issued again for this name; where neither can be, "
+            f"compare the thumbprint and accept this very certificate: {accept}",
         ),
     )
 
 
-def other_application(url: str, said: str, named: str) -> Refused:
+def other_application(url: str, said: str, named: str, accept: str) -> Refused:
     """The application URI of the endpoint is not in the certificate."""
     return Refused(
         _OPERATION,
@@ -154,10 +154,10 @@ def other_application(url: str, said: str, named: str) -> Refused:
             f"the application URI in the certificate, '{named or '-'}', is not the one that the server says, '{said}'",
         ),
         Words(
-            "서버의 인증서를 이 애플리케이션 URI로 다시 발급하거나, "
-            "edge-agent opcua trust accept로 이 인증서 자체를 받아들이십시오",
-            "have the server's certificate issued again with this application URI, or accept this very certificate "
-            "with edge-agent opcua trust accept",
+            "서버의 인증서를 이 애플리케이션 URI로 다시 발급하십시오. "
+            f"안 되면 지문을 비교한 뒤 이 인증서 자체를 받아들이십시오: {accept}",
+            "have the server's certificate issued again with this application URI; where that can't be, compare the "
+            f"thumbprint and accept this very certificate: {accept}",
         ),
     )
 

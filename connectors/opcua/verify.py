@@ -43,6 +43,8 @@ class Presented:
     """The host in the url."""
     application: str = ""
     """The application URI that the endpoint names; empty where it names none."""
+    accept: str = ""
+    """The command that accepts this very certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,9 @@ def misnamed(shown: Presented) -> Iterator[Refused]:
     if not _for_servers(leaf):
         yield trust_faults.not_for_servers(shown.url, subject_of(leaf))
     if shown.host.lower() not in {name.lower() for name in hosts_of(leaf)}:
-        yield trust_faults.other_host(shown.url, shown.host, ", ".join(hosts_of(leaf)))
+        yield trust_faults.other_host(shown.url, shown.host, ", ".join(hosts_of(leaf)), shown.accept)
     if shown.application and shown.application != application_uri(leaf):
-        yield trust_faults.other_application(shown.url, shown.application, application_uri(leaf))
+        yield trust_faults.other_application(shown.url, shown.application, application_uri(leaf), shown.accept)
 
 
 def _for_servers(cert: x509.Certificate) -> bool:

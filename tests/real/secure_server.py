@@ -16,12 +16,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asyncua import ua
+from asyncua.common.utils import ServiceError
 from asyncua.server.server import Server
 from asyncua.server.user_managers import User, UserRole
 
 from tests.servers.process import free_port
 from tests.servers.sources import PASSWORD, USER
-from tests.unit.opcua.papers import paper
+from tests.unit.opcua.papers import DER, paper
 
 URI = "urn:test:secure"
 NODE = "i=2258"
@@ -68,6 +69,7 @@ class SecureServer:
         server.set_endpoint(self.url)
         server.iserver.certificate, server.iserver.private_key = self.own.cert, self.own.key
         server.set_security_policy(POLICIES)
+        server.set_certificate_validator(self._validate)
         told = server.iserver.get_endpoints
 
         async def get_endpoints(params: Any = None, sockname: Any = None) -> list[ua.EndpointDescription]:
@@ -79,6 +81,10 @@ class SecureServer:
         server.iserver.get_endpoints = get_endpoints
         await server.start()
 
+    async def _validate(self, certificate: Any, _: Any) -> None:
+        if self.distrusted == certificate.public_bytes(DER):
+            raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
+
     def get_user(
         self, iserver: Any, username: Any = None, password: Any = None, certificate: Any = None
     ) -> User | None:
@@ -87,6 +93,8 @@ class SecureServer:
         stranger = username is None and certificate is not None and certificate not in (self.user.der, self.agent)
         return User(role=UserRole.User) if known and not stranger else None
 
+    distrusted: bytes | None = None
+    """A client's certificate that the server does not know yet."""
     agent: bytes | None = None
     """The certificate of the client's application: asyncua hands it over for anonymous users."""
 

@@ -13,7 +13,7 @@ import pytest
 from connectors.opcua.client import OpcUaConnector
 from connectors.opcua.config import SOUND, OpcUaLink, OpcUaServer
 from connectors.opcua.connection import opened
-from connectors.opcua.identity import identity_in
+from connectors.opcua.identity import identity_in, renew
 from connectors.opcua.trust import TrustFolder
 from edge_agent.api import Refused, Severity, SystemClock
 from tests.conformance.rig import Collector
@@ -55,7 +55,7 @@ def identity(tmp_path: Path, own: Path, server: SecureServer) -> Path:
     folder.mkdir()
     for name in ("own.der", "own.key.pem"):
         (folder / name).write_bytes((own / name).read_bytes())
-    server.agent, server.hidden = (folder / "own.der").read_bytes(), set()
+    server.agent, server.distrusted, server.hidden = (folder / "own.der").read_bytes(), None, set()
     return folder
 
 
@@ -194,6 +194,20 @@ async def test_trust_that_is_taken_back_ends_the_connection(
         (trusting / "trusted" / "root.pem").unlink()
         with pytest.raises(Refused, match="has not been seen before"):
             await connection.examine()
+
+
+async def test_a_renewed_certificate_that_the_server_does_not_know_yet(server: SecureServer, trusting: Path) -> None:
+    """The one before is used meanwhile, and it is told; once the server knows the new one, that is used."""
+    made = section(server.url, trusting)
+    new = renew(trusting, SystemClock().wall()).certificate
+    server.distrusted = new
+    async with opened(made, SystemClock()) as connection:
+        (renewal, _) = await connection.examine()
+        assert "does not trust the agent's new certificate yet" in renewal.text.en
+    server.distrusted, server.agent = None, new
+    async with opened(made, SystemClock()) as connection:
+        (expiry,) = await connection.examine()
+        assert "the server's certificate 'plc' expires" in expiry.text.en
 
 
 async def test_without_the_issuer_in_between_it_is_a_first_contact(server: SecureServer, identity: Path) -> None:

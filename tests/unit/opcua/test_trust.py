@@ -112,6 +112,19 @@ def test_what_is_wrong_with_a_pinned_certificate_is_told_but_does_not_end_collec
         assert "not for 'plc'" in misnamed.cause.en
 
 
+def test_a_person_may_pin_what_an_authority_vouches_for_in_vain(tmp_path):
+    root = paper("root", 1, ca=True)
+    leaf = paper("plc", 3, root, hosts=("elsewhere",))
+    folder = TrustFolder(tmp_path)
+    folder.accept(folder.remember(root.der, "", NOW_NS))
+    error = refusal(tmp_path, leaf.der)
+    assert "not for 'plc'" in error.cause.en
+    assert error.hint.en.endswith(f"opcua trust accept {tmp_path} {thumbprint(leaf.cert)}")
+    (waiting,) = folder.entries("pending")
+    folder.accept(waiting)
+    assert len(judged(tmp_path, leaf.der).doubts) == 1
+
+
 def test_issuers_and_revocation_lists_are_read_from_their_folders(tmp_path):
     root = paper("root", 1, ca=True)
     middle = paper("middle", 2, root, ca=True)

@@ -141,13 +141,16 @@ def _machines(agent: "Agent", *, tags: bool) -> list[dict[str, Any]]:
         )
         status = int(agent.live.status[number])
         received = int(agent.live.received[number])
+        value = agent.live.value(number)
+        meaning = tag.meaning(value)
         machine["tags"].append(
             {
                 "name": tag.name,
                 "label": _label(tag.label),
                 "unit": tag.unit,
                 "role": tag.role.value,
-                "value": agent.live.value(number),
+                "value": value,
+                "state": None if meaning is None else _label(meaning),
                 "status": status,
                 "status_name": status_name(status),
                 "quality": quality_of(status).name.lower(),

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent.cli.view_words import QUALITY, SEVERITY, STATE, WORDS
+from edge_agent.model import Label
 
 Snapshot = Mapping[str, Any]
 
@@ -235,7 +236,7 @@ def _tag(tag: Snapshot, language: str) -> list[Text]:
     words = WORDS[language]
     quality = str(tag["quality"])
     colour = _COLOURS.get(quality, "bold red")
-    value = _value(tag, words)
+    value = _value(tag, words, language)
     age = tag["age_s"]
     return [
         Text(tag["label"][language] or str(tag["name"])),
@@ -245,10 +246,12 @@ def _tag(tag: Snapshot, language: str) -> list[Text]:
     ]
 
 
-def _value(tag: Snapshot, words: Mapping[str, str]) -> str:
-    value = tag["value"]
+def _value(tag: Snapshot, words: Mapping[str, str], language: str) -> str:
+    value, state = tag["value"], tag.get("state")
     if value is None:
         return str(tag["status_name"]) if tag["quality"] != "good" else "–"
+    if state is not None:
+        return f"{Label(**state).in_language(language)} ({value:g})"
     if isinstance(value, bool):
         return words["yes"] if value else words["no"]
     if isinstance(value, str):

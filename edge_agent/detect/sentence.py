@@ -76,7 +76,7 @@ def sentence(tag: Tag, deviation: Deviation, known: Figures) -> Label:
 
 
 def _cause(tag: Tag, deviation: Deviation, known: Figures) -> Label:
-    bits, value = deviation.bits, _number(known.value, tag.unit)
+    bits, value = deviation.bits, _shown(tag, known.value)
     lasting_ko, lasting_en = span(known.seconds, "ko"), span(known.seconds, "en")
     if bits & at.BAD:
         return _bad(deviation)
@@ -92,8 +92,9 @@ def _cause(tag: Tag, deviation: Deviation, known: Figures) -> Label:
         )
     if bits & at.FLAT:
         return Label(
-            f"고정값: 평소 변하던 값이 {lasting_ko} 동안 {value}에 멈춰 있습니다. 센서와 기기를 확인하십시오.",
-            f"flat line: a value that normally moves has stood at {value} for {lasting_en}; check sensor and device.",
+            f"고정값: 평소 변하던 값이 {lasting_ko} 동안 {value.ko}에 멈춰 있습니다. 센서와 기기를 확인하십시오.",
+            f"flat line: a value that normally moves has stood at {value.en} for {lasting_en}; "
+            "check sensor and device.",
         )
     return _process(tag, bits, known)
 
@@ -113,27 +114,28 @@ def _bad(deviation: Deviation) -> Label:
 
 def _process(tag: Tag, bits: int, known: Figures) -> Label:
     unit = tag.unit
-    value, low, high = (_number(x, unit) for x in (known.value, known.low, known.high))
+    value, low, high = _shown(tag, known.value), _number(known.low, unit), _number(known.high, unit)
     if bits & at.RANGE:
         return Label(
-            f"값 {value}이(가) 계기 범위 {low} … {high}를 벗어났습니다.",
-            f"the value {value} is outside the instrument's range {low} … {high}.",
+            f"값 {value.ko}이(가) 계기 범위 {low} … {high}를 벗어났습니다.",
+            f"the value {value.en} is outside the instrument's range {low} … {high}.",
         )
     if bits & at.LEARNED:
         return Label(
-            f"값 {value}이(가) 학습된 범위 {low} … {high}를 벗어났습니다.",
-            f"the value {value} is outside the learned range {low} … {high}.",
+            f"값 {value.ko}이(가) 학습된 범위 {low} … {high}를 벗어났습니다.",
+            f"the value {value.en} is outside the learned range {low} … {high}.",
         )
     slow, fast, times = _number(known.slow, unit), _number(known.fast, unit), f"{known.score:.2g}"
     if bits & at.RATE:
         return Label(
-            f"급변: 값이 한계의 {times}배 속도로 변해 {value}이(가) 되었습니다(평소 {slow}).",
-            f"step: the value changed at {times} times the limit of its rate, to {value} (normally {slow}).",
+            f"급변: 값이 한계의 {times}배 속도로 변해 {value.ko}이(가) 되었습니다(평소 {slow}).",
+            f"step: the value changed at {times} times the limit of its rate, to {value.en} (normally {slow}).",
         )
     if bits & at.HAMPEL:
         return Label(
-            f"값 {value}이(가) 최근 값들의 중앙값에서 한계의 {times}배만큼 벗어났습니다(평소 {slow}).",
-            f"the value {value} is off the median of the latest values by {times} times the limit (normally {slow}).",
+            f"값 {value.ko}이(가) 최근 값들의 중앙값에서 한계의 {times}배만큼 벗어났습니다(평소 {slow}).",
+            f"the value {value.en} is off the median of the latest values by {times} times the limit "
+            f"(normally {slow}).",
         )
     what = Label("수준 이동", "shift of level") if bits & at.EWMA else Label("점진 변화", "drift")
     return Label(
@@ -151,6 +153,14 @@ def outage_sentence(machine: Machine, link: str, gone: int, of: int) -> Label:
         f"{name.en}: communication loss. {gone} of {of} tags of link {link} have no usable value; "
         "check the device's power, the cable and the network.",
     )
+
+
+def _shown(tag: Tag, value: float) -> Label:
+    """A value of this tag: the number with its unit, or what it means where it is a state."""
+    number, meaning = _number(value, tag.unit), tag.meaning(value)
+    if meaning is None:
+        return Label(number, number)
+    return Label(f"{meaning.in_language('ko')}({number})", f"{meaning.in_language('en')} ({number})")
 
 
 def _number(value: float, unit: str) -> str:

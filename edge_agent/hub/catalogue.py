@@ -20,6 +20,8 @@ class Field:
     role: Role
     unit: str
     interval: float
+    states: tuple[tuple[int, Label], ...] = ()
+    """What its numbers mean."""
 
     @property
     def held(self) -> bool:
@@ -67,7 +69,7 @@ def catalogue_of(tables: Iterable[TagTable]) -> Catalogue:
     conflicts: dict[Conflict, None] = {}
     for tag in (tag for table in tables for tag in table):
         name, new = tag.machine.machine_class, tag
-        field = Field(field_name(new.name), new.label, new.role, new.unit, new.interval_ns / 1e9)
+        field = Field(field_name(new.name), new.label, new.role, new.unit, new.interval_ns / 1e9, new.states)
         first = classes.setdefault(name, {}).setdefault(field.name, field)
         if first.unit != field.unit:
             conflicts[Conflict(name, field.name, (first.unit, field.unit))] = None

@@ -5,7 +5,8 @@ https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboa
 """
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from edge_agent.hub import influxql
@@ -14,6 +15,8 @@ from edge_agent.hub.pages import Page, Panel, in_both
 Document = dict[str, Any]
 _SOURCE: Final = {"type": "influxdb", "uid": "${source}"}
 _HEIGHTS: Final = {"lines": 8, "steps": 7, "bars": 7, "table": 8}
+_SPECIAL: Final = re.compile(r"[\\^$.*+?()\[\]{}|/]")
+"""What means something in a regular expression of JavaScript."""
 _SCHEMA: Final = 39
 """Version of the dashboard's own format: Grafana 10.2 and newer read it as it is."""
 
@@ -118,13 +121,26 @@ def _panel(panel: Panel) -> Document:
         "type": "table" if panel.kind == "table" else "timeseries",
         "datasource": _SOURCE,
         "targets": [_target(panel, query, place) for place, query in enumerate(panel.influxql)],
-        "fieldConfig": {"defaults": _look(panel), "overrides": []},
+        "fieldConfig": {"defaults": _look(panel), "overrides": [_mapped(*each) for each in panel.meanings]},
     }
     if panel.spacing:
         facts["interval"] = f"{round(panel.spacing * 1000)}ms"
     if panel.kind == "table" and len(panel.influxql) > 1:
         facts["transformations"] = [{"id": "merge", "options": {}}]
     return facts
+
+
+def _mapped(name: str, texts: Mapping[int, str]) -> Document:
+    """Texts in place of the numbers of one signal, on whichever machine: lines are called `machine signal`.
+
+    https://grafana.com/docs/grafana/latest/panels-visualizations/configure-value-mappings/
+    """
+    escaped = _SPECIAL.sub(r"\\\g<0>", name)
+    shown = {str(number): {"text": text, "index": place} for place, (number, text) in enumerate(texts.items())}
+    return {
+        "matcher": {"id": "byRegexp", "options": f"/ {escaped}$/"},
+        "properties": [{"id": "mappings", "value": [{"type": "value", "options": shown}]}],
+    }
 
 
 def _target(panel: Panel, query: str, place: int) -> Document:

@@ -5,7 +5,7 @@ an empty value, which neither tool draws a line through. What is told on change 
 over `LOOK_BACK`, whatever time range is on the screen: a signal that went bad last week is bad now.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Literal
@@ -21,7 +21,11 @@ MOST_FIELDS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One chart or table. `width` of 12; `spacing`: least seconds of a window."""
+    """One chart or table. `width` of 12; `spacing`: least seconds of a window.
+
+    `meanings`: of each line by its name, what its numbers mean. Grafana shows that in place of the number; the
+    format of InfluxDB's own dashboards has no word for it.
+    """
 
     title: Words
     kind: Kind
@@ -31,6 +35,7 @@ class Panel:
     unit: str = ""
     width: int = 6
     spacing: float = 0.0
+    meanings: tuple[tuple[str, Mapping[int, str]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,12 @@ def _chart(of: MachineClass, title: Words, fields: tuple[Field, ...], bucket: st
         "$tag_machine $col",
         "" if fields[0].role in (Role.STATE, Role.ALARM) else fields[0].unit,
         spacing=spacing,
+        meanings=tuple((one.called(language), _meanings(one, language)) for one in fields if one.states),
     )
+
+
+def _meanings(field: Field, language: str) -> Mapping[int, str]:
+    return {number: label.in_language(language, str(number)) for number, label in field.states}
 
 
 def _groups(fields: Iterable[Field]) -> Iterator[tuple[Words, tuple[Field, ...]]]:

@@ -80,6 +80,11 @@ class Tag:
         """ISA-95 path: site/line/machine/tag. Unique in a site; the tag's identity across restarts."""
         return f"{self.machine.path}/{self.name}"
 
+    def meaning(self, value: float | str | None) -> Label | None:
+        """What `states` says of this value; None where it says nothing."""
+        said = (label for number, label in self.states if number == value)
+        return next((label for label in said if label.in_language("en")), None)
+
 
 NO_TAG: Final = -1
 """Tag number of a journal row whose tag the present configuration no longer has."""

@@ -205,6 +205,10 @@ def test_live_is_content_where_all_is_well_and_asks_nothing_of_a_faulty_file(ser
     head = LIVE[: LIVE.index("      - unit: 1")].replace("PORT", str(server.port)).replace("STATE", str(tmp_path))
     site.write_text(head + "      - {unit: 7, tags: [{tag: a, address: HR:10, type: float32}]}\n", "utf-8")
     assert "1 of 1 tag(s) good" in run("check", "--live", site, "-l", "en").stdout
+    states = "states: {18144: {ko: 운전, en: running}}"
+    site.write_text(head + f"      - {{unit: 7, tags: [{{tag: a, address: HR:10, type: int16, {states}}}]}}\n", "utf-8")
+    assert "running (18144)" in run("check", "--live", site, "-l", "en").stdout
+    assert "운전 (18144)" in run("check", "--live", site, "-l", "ko").stdout
     site.write_text(head.replace("connector: modbus", "connector: modbus\n    typo: 1"), "utf-8")
     assert "tag(s) good" not in run("check", "--live", site, "-l", "en", code=78).stdout
 

@@ -25,6 +25,7 @@ from edge_agent.cli.view_words import QUALITY
 from edge_agent.config.base import LinkSection
 from edge_agent.config.loader import load
 from edge_agent.errors import EdgeAgentError
+from edge_agent.model import Label
 from edge_agent.model.status import status_name
 from edge_agent.registry import Sections
 
@@ -154,9 +155,17 @@ def _row(probe: Probe, speech: Speech) -> tuple[str, ...]:
     address, sample = probe.tag.address, probe.sample
     wire = f"{address.wire}" + ("" if address.bit == WHOLE else f".{address.bit}")
     raw = sample.raw[:_RAW].hex(" ", 2).upper() + (" …" if len(sample.raw) > _RAW else "")
-    value = f"{number(sample.value)} {probe.tag.unit}".strip() if sample.outcome == OK else ""
+    value = _value(sample, probe.tag, speech) if sample.outcome == OK else ""
     trip = f"{1e3 * sample.trip:.1f}" if sample.outcome >= OK else ""
     return str(probe.unit), probe.tag.tag, f"{address.function:02d}", wire, raw, value, trip, _quality(probe, speech)
+
+
+def _value(sample: Sample, tag: ModbusTag, speech: Speech) -> str:
+    """The number with its unit, and what it means where it is a state."""
+    value = sample.value
+    state = tag.states.get(int(value)) if isinstance(value, int | float) and value == int(value) else None
+    text = Label(state.ko, state.en).in_language(speech.language) if state is not None else ""
+    return f"{text} ({number(value)})" if text else f"{number(value)} {tag.unit}".strip()
 
 
 def _quality(probe: Probe, speech: Speech) -> str:

@@ -68,6 +68,18 @@ def test_a_bad_value_is_never_shown_as_a_number() -> None:
     assert "uncertain" in "\n".join(text(_uncertain(), "en", 100))
 
 
+@pytest.mark.parametrize(("language", "shown"), [("ko", "운전 (2)"), ("en", "running (2)")])
+@pytest.mark.parametrize("value", [2, 2.0])
+def test_a_state_says_what_its_number_means(language: str, shown: str, value: float) -> None:
+    shot = snapshot()
+    state = tag("mode", "운전 상태", "mode", value, unit="", role="state", state={"ko": "운전", "en": "running"})
+    shot["machines"][0]["tags"].append(state)
+    line = line_with(text(shot, language, 100), "운전 상태" if language == "ko" else "mode")
+    assert shown in line
+    state |= {"value": None, "state": None, "quality": "bad", "status_name": "BadTimeout"}
+    assert shown not in "\n".join(text(shot, language, 100))
+
+
 def _uncertain() -> dict[str, Any]:
     shot = snapshot()
     shot["machines"][1]["tags"][0] |= {"quality": "uncertain", "status_name": "UncertainLastUsableValue"}

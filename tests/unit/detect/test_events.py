@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.model import EventClass, EventState, Flag, Frame, Kind, Role, Severity, Status
+from edge_agent.model import EventClass, EventState, Flag, Frame, Kind, Label, Role, Severity, Status
 from tests.unit.detect.scene import SECOND, START, Scene, noise, pv
 
 
@@ -159,6 +159,16 @@ def test_a_set_value_out_of_its_range_is_said():
     scene.run([[1200.0, 50.0]] * 5)
     assert [(event.path.split("/")[-1], event.detector) for event in scene.events] == [("sv", "range")]
     assert scene.events[0].evidence["value"] == 1200.0
+
+
+def test_a_state_out_of_its_range_is_told_by_what_it_means():
+    states = ((1, Label("운전", "running")), (9, Label("고장", "fault")))
+    scene = Scene(pv("mode", role=Role.SV, unit="", low=0.0, high=5.0, states=states))
+    scene.run([1.0] * 3)
+    scene.run([9.0] * 5)
+    (event,) = scene.events
+    assert "값 고장(9)이(가)" in event.text.ko
+    assert "the value fault (9) is" in event.text.en
 
 
 def test_texts_booleans_and_uncertain_values_are_left_alone():

@@ -15,8 +15,9 @@ import yaml
 from edge_agent.api import EdgeAgentError, Role, Tag, TagTable
 from edge_agent.cli.hub import apply, write_template
 from edge_agent.hub.catalogue import Conflict, catalogue_of
+from edge_agent.hub.grafana import dashboard
 from edge_agent.hub.pages import MOST_FIELDS, pages
-from edge_agent.model import Machine
+from edge_agent.model import Label, Machine
 
 CASE = Path(__file__).parents[2] / "cases" / "hub_template"
 KINDS = {"Bucket", "Variable", "Dashboard"}
@@ -74,6 +75,19 @@ def test_a_place_that_cannot_be_used_is_said(tmp_path: Path) -> None:
 
 def tag(name: str, unit: str = "", **more: object) -> Tag:
     return Tag(name, Machine("s", "l", "m", "furnace"), "link", unit=unit, **more)  # type: ignore[arg-type]  # a test's
+
+
+@pytest.mark.parametrize(("language", "name", "texts"), [("ko", "모드 (1\\/2)", "정지 운전"), ("en", "mode", "off on")])
+def test_grafana_shows_what_the_numbers_of_a_state_mean(language: str, name: str, texts: str) -> None:
+    label, states = Label("모드 (1/2)", "mode"), ((0, Label("정지", "off")), (2, Label("운전", "on")))
+    found = catalogue_of([TagTable([tag("a", role=Role.STATE, label=label, states=states), tag("b", role=Role.STATE)])])
+    board = dashboard(pages(found, "edge", language)[0], language)
+    panel = next(one for one in board["panels"] if "상태" in one["title"])
+    (override,) = panel["fieldConfig"]["overrides"]
+    pattern = name.replace("(", "\\(").replace(")", "\\)")
+    assert override["matcher"] == {"id": "byRegexp", "options": f"/ {pattern}$/"}
+    options = override["properties"][0]["value"][0]["options"]
+    assert {number: option["text"] for number, option in options.items()} == dict(zip("02", texts.split(), strict=True))
 
 
 def test_the_same_field_in_two_units_is_said() -> None:

@@ -164,6 +164,21 @@ async def test_what_is_wrong_with_an_issued_certificate_is_said(server: SecureSe
     assert "not for 'localhost'; it names: plc, 127.0.0.1" in (await refusal(by_name)).cause.en
 
 
+@pytest.mark.parametrize(
+    ("moment", "words"),
+    [(datetime.now(UTC) + timedelta(days=30), "expired on"), (datetime(1970, 1, 1, 12, tzinfo=UTC), "says 1970-01-01")],
+)
+async def test_a_pinned_certificate_is_used_at_any_time_and_by_any_clock(
+    server: SecureServer, identity: Path, moment: datetime, words: str
+) -> None:
+    folder = TrustFolder(identity)
+    folder.accept(folder.remember(server.own.der, server.url, SystemClock().wall()))
+    async with opened(section(server.url, identity), At(moment - datetime.now(UTC))) as connection:
+        (notice,) = await connection.examine()
+    assert words in notice.text.en
+    assert notice.severity is Severity.CRITICAL
+
+
 async def test_revoked_while_in_use(server: SecureServer, trusting: Path) -> None:
     await used(section(server.url, trusting))
     (trusting / "crl").mkdir()

@@ -12,6 +12,7 @@ from cryptography import x509
 from connectors.opcua.certificate import application_uri, hosts_of, is_ca, sha256, strength_of, subject_of, thumbprint
 from connectors.opcua.config import OpcUaLink, OpcUaSecurity
 from connectors.opcua.identity import folder_of
+from connectors.opcua.trust_faults import unreadable
 from edge_agent.cli.speech import Speech
 from edge_agent.config.loader import load
 from edge_agent.errors import Refused, Words
@@ -35,7 +36,7 @@ class Papers:
 
 def papers_of(target: Path) -> list[Papers]:
     """The identity folders of a configuration, or the one that `target` is. Raises EdgeAgentError."""
-    if target.is_dir():
+    if _is_folder(target):
         return [Papers(OpcUaSecurity.model_validate({"identity": str(target.absolute())}))]
     found: dict[tuple[Path, Path | None], Papers] = {}
     for link in load(target, Sections(), secrets_later=True).config.links:
@@ -53,6 +54,13 @@ def papers_of(target: Path) -> list[Papers]:
             ),
         )
     return list(found.values())
+
+
+def _is_folder(target: Path) -> bool:
+    try:
+        return target.is_dir()
+    except OSError as error:  # the state folder is for the agent's user and root only
+        raise unreadable(str(target), error) from error
 
 
 def the_one(target: Path, link: str) -> Papers:

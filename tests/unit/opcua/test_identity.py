@@ -1,3 +1,4 @@
+import os
 import stat
 from datetime import UTC, datetime
 
@@ -71,6 +72,17 @@ def test_a_renewal_keeps_the_uri_and_the_old_pair(tmp_path):
     assert stat.S_IMODE((tmp_path / "previous.key.pem").stat().st_mode) == 0o600
     assert not (tmp_path / "next.der").exists()
     assert identity_in(tmp_path, NOW_NS) == new
+
+
+def test_what_root_makes_belongs_to_the_owner_of_the_folder(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    os.chown(tmp_path, 61184, 61184)
+    identity_in(tmp_path / "identity" / "opcua", NOW_NS)
+    renew(tmp_path / "identity" / "opcua", NOW_NS)
+    made = list((tmp_path / "identity").rglob("*"))
+    assert {path.name for path in made} == {"opcua", "own.der", "own.key.pem", "previous.der", "previous.key.pem"}
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(61184, 61184)}
 
 
 def test_a_power_cut_at_any_step_of_a_renewal_leaves_one_pair_or_the_other(tmp_path):

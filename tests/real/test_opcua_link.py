@@ -19,7 +19,6 @@ from connectors.opcua.config import OpcUaLink
 from connectors.opcua.trust import TrustFolder
 from edge_agent.api import EdgeAgentError, NotConnected, ProtocolError, Refused, SystemClock, TimedOut
 from tests.conformance.rig import Collector, established
-from tests.conformance.rig_opcua import OpcUaRig
 from tests.real.relay import Relay
 from tests.real.test_opcua_values import collect, link
 from tests.servers.process import free_port
@@ -127,17 +126,6 @@ async def test_a_changed_server_certificate_is_refused(
         error = await failure(made)
     assert isinstance(error, Refused)
     assert "thumbprint" in error.cause.en
-
-
-async def test_a_policy_that_the_server_does_not_have(tmp_path: Path, identity: Path) -> None:
-    rig = OpcUaRig(tmp_path)
-    await rig.start()
-    try:
-        error = await failure(secured(rig.url, "i=2258", identity))
-    finally:
-        await rig.stop()
-    assert isinstance(error, Refused)
-    assert "it offers: None/None" in error.cause.en
 
 
 class ChannelRelay(Relay):

@@ -60,10 +60,12 @@ from edge_agent.errors import (
     kernel_faults,
 )
 from edge_agent.model import (
+    Description,
     Event,
     Flag,
     Frame,
     Kind,
+    Label,
     Places,
     Role,
     Severity,
@@ -113,6 +115,10 @@ class Outlet(Protocol):
         `tags`: numbers of tags of the machine or machines that they were of, where they are known: the count is shared
         out among them evenly.
         """
+        ...
+
+    def describe(self, number: int, description: Description) -> None:
+        """What the source says of a tag. It fills in what the configuration leaves open, in what is shown and sent."""
         ...
 
     def notice(self, notices: Sequence[Notice]) -> None:
@@ -213,12 +219,14 @@ __all__ = [
     "Batch",
     "Clock",
     "Connector",
+    "Description",
     "Duration",
     "EdgeAgentError",
     "Event",
     "Flag",
     "Frame",
     "Kind",
+    "Label",
     "LabelSection",
     "LinkSection",
     "Memory",

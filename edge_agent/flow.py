@@ -94,7 +94,7 @@ class Agent:
         health = LinkHealth(name, link.connector, since=self.started, insecure=link.insecure())
         health.site = self.config.site.name
         make = partial(registry.make_connector, link, numbers, self.clock, self.memories.of(name))
-        return LinkSupervisor(health, numbers, make, self.inbox, self.clock)
+        return LinkSupervisor(health, numbers, make, self.inbox, self.clock, self.tags.describe)
 
     async def run(self, stop: anyio.Event) -> None:
         """Collects until `stop` is set, then stops in order: nothing collected is lost on the way."""

@@ -22,6 +22,7 @@ import structlog
 from edge_agent.alarm import notice_event
 from edge_agent.api import (
     Connector,
+    Description,
     EdgeAgentError,
     Flag,
     Frame,
@@ -56,6 +57,13 @@ async def contained(work: Callable[[], Awaitable[None]], event: str) -> Exceptio
     return None
 
 
+Describe = Callable[[int, Description], None]
+
+
+def _undescribed(number: int, description: Description) -> None:
+    """Where nobody wants to know."""
+
+
 @dataclass
 class LinkHealth:
     """What `status` shows of a link. `state`: waiting (not tried yet or between tries), connecting, up, down."""
@@ -82,8 +90,16 @@ class LinkHealth:
 class LinkOutlet:
     """The outlet of one run of one link: passes frames on and notes the signs of life."""
 
-    def __init__(self, health: LinkHealth, inbox: Inbox, clock: Clock, numbers: Sequence[int] = ()) -> None:
-        """`numbers`: the link's tags."""
+    def __init__(
+        self,
+        health: LinkHealth,
+        inbox: Inbox,
+        clock: Clock,
+        numbers: Sequence[int] = (),
+        describe: Describe = _undescribed,
+    ) -> None:
+        """`numbers`: the link's tags; `describe` hears what the source says of a tag."""
+        self._describe = describe
         self._health, self._inbox, self._clock, self._numbers = health, inbox, clock, numbers
         self.last = clock.monotonic()
         self.began = self.last
@@ -111,6 +127,10 @@ class LinkOutlet:
         self._health.lost[reason] = self._health.lost.get(reason, 0) + count
         self._inbox.lose(reason, count, tags if len(tags) else self._numbers)
 
+    def describe(self, number: int, description: Description) -> None:
+        """See `api.Outlet`."""
+        self._describe(number, description)
+
     def notice(self, notices: Sequence[Notice]) -> None:
         """See `api.Outlet`."""
         health = self._health
@@ -126,9 +146,16 @@ class LinkSupervisor:
     """Keeps one link running until it is cancelled."""
 
     def __init__(
-        self, health: LinkHealth, numbers: list[int], make: Callable[[], Connector], inbox: Inbox, clock: Clock
+        self,
+        health: LinkHealth,
+        numbers: list[int],
+        make: Callable[[], Connector],
+        inbox: Inbox,
+        clock: Clock,
+        describe: Describe = _undescribed,
     ) -> None:
-        """`make` gives a fresh connector for each run; `numbers` are the link's tags."""
+        """`make` gives a fresh connector for each run; `numbers` are the link's tags; `describe` as in LinkOutlet."""
+        self._describe = describe
         self.health = health
         self._numbers, self._make, self._inbox, self._clock = numbers, make, inbox, clock
         self._backoff = Backoff(0.5, 60.0)
@@ -139,7 +166,7 @@ class LinkSupervisor:
     async def run(self) -> None:
         """Never returns of itself."""
         while True:
-            outlet = LinkOutlet(self.health, self._inbox, self._clock, self._numbers)
+            outlet = LinkOutlet(self.health, self._inbox, self._clock, self._numbers, self._describe)
             _enter(self.health, "connecting", outlet.began)
             error = await self._once(outlet)
             await self._went_down(error)

@@ -89,6 +89,7 @@ class _InTurn:
         self.alive = outlet.alive
         self.lost = outlet.lost
         self.notice = outlet.notice
+        self.describe = outlet.describe
 
     async def put(self, frame: Frame) -> None:
         async with self._lock:

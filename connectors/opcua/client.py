@@ -4,15 +4,17 @@ The channel's renewal, the publishers and the silence watch are ours, in one tas
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import anyio
 
 from connectors.opcua.config import OpcUaLink
 from connectors.opcua.connection import CHANNEL_SECONDS, Connection, opened
+from connectors.opcua.description import describe
 from connectors.opcua.plan import make_plan
 from connectors.opcua.subscription import PUBLISHERS, Subscription
-from edge_agent.api import Clock, EdgeAgentError, Outlet
+from edge_agent.api import Clock, EdgeAgentError, Notice, Outlet
 
 SHORTEST_SILENCE: Final = 10.0
 """What the supervisor should wait at least; the connector's own watch may be quicker, down to LEAST_SILENCE."""
@@ -44,6 +46,8 @@ class OpcUaConnector:
         self._kernel = kernel
         self._channel_seconds = channel_seconds
         self._failure: EdgeAgentError | None = None
+        self._certificates: tuple[Notice, ...] = ()
+        self._doubts: tuple[Notice, ...] = ()
 
     async def run(self, outlet: Outlet) -> None:
         """Connects and reads until something breaks; raises that as one of the agent's errors."""
@@ -73,13 +77,21 @@ class OpcUaConnector:
             group.start_soon(until_it_breaks, "subscribe", lambda: subscription.tend(self._link.retry_items))
             group.start_soon(until_it_breaks, "read", lambda: subscription.watch(silence))
             group.start_soon(until_it_breaks, "renew secure channel", connection.renew)
-            group.start_soon(until_it_breaks, "examine certificates", lambda: _examine(connection, outlet))
+            group.start_soon(until_it_breaks, "examine certificates", lambda: self._examine(connection, outlet))
+            group.start_soon(self._described, connection, outlet)
         if self._failure is not None:
             raise self._failure
 
+    async def _examine(self, connection: Connection, outlet: Outlet) -> None:
+        """Tells what a person must know of the certificates, for ever; Refused where the server lost our trust."""
+        while True:
+            self._certificates = tuple(await connection.examine())
+            outlet.notice((*self._certificates, *self._doubts))
+            await anyio.sleep(EXAMINE_S)
 
-async def _examine(connection: Connection, outlet: Outlet) -> None:
-    """Tells what a person must know of the certificates; Refused where the server is trusted no longer. For ever."""
-    while True:
-        outlet.notice(await connection.examine())
-        await anyio.sleep(EXAMINE_S)
+    async def _described(self, connection: Connection, outlet: Outlet) -> None:
+        """Tells what the server says of the tags; where it won't or can't, the link goes on without."""
+        with suppress(EdgeAgentError), connection.during("describe"):
+            self._doubts = await describe(connection.session, self._link.tags, self._plan.numbers.tolist(), outlet)
+        if self._doubts:
+            outlet.notice((*self._certificates, *self._doubts))

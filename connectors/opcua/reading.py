@@ -11,11 +11,10 @@ from asyncua.ua.attribute_ids import AttributeIds
 from connectors.opcua.browse_path import parse_path
 from connectors.opcua.config import OpcUaServer
 from connectors.opcua.connection import opened
-from connectors.opcua.faults import BAD_NODE_ID_UNKNOWN
 from connectors.opcua.inquiry import Inquiry
-from connectors.opcua.items import node_id
 from connectors.opcua.node import node_text, parse_node
 from connectors.opcua.survey import KOREAN_FIRST
+from connectors.opcua.target import locate
 from connectors.opcua.traits import Text, Traits, find_properties, text_of, traits_of
 from edge_agent.api import Clock
 
@@ -64,22 +63,13 @@ async def read_nodes(server: OpcUaServer, texts: Sequence[str], clock: Clock) ->
         with connection.during("read"):
             inquiry = Inquiry(connection.session)
             await inquiry.learn()
-            found = [await _place(inquiry, address) for address in addresses]
+            found = await locate(inquiry, addresses)
             known = [place for place in found if isinstance(place, ua.NodeId)]
             readings = iter(await _read(inquiry, known, clock))
     return [
         _missing(text, place, clock.wall()) if isinstance(place, int) else _named(text, next(readings))
         for text, place in zip(texts, found, strict=True)
     ]
-
-
-async def _place(inquiry: Inquiry, address: Any) -> ua.NodeId | int:
-    """The node, or the status code that says why there is none."""
-    if not hasattr(address, "identifier"):
-        (found,) = await inquiry.translate([address])
-        return found
-    index = address.namespace_index(inquiry.namespaces)
-    return BAD_NODE_ID_UNKNOWN if index is None else node_id(address, index)
 
 
 async def _read(inquiry: Inquiry, nodes: Sequence[ua.NodeId], clock: Clock) -> list[Reading]:

@@ -3,10 +3,11 @@
 from edge_agent.model.event import Event, EventClass, EventState, Severity
 from edge_agent.model.frame import NO_TEXTS, Flag, Frame, Kind, Places, places
 from edge_agent.model.status import Quality, Status, is_bad, is_good, is_uncertain, overflowed
-from edge_agent.model.tag import Label, Machine, Role, Tag, TagTable
+from edge_agent.model.tag import Description, Label, Machine, Role, Tag, TagTable
 
 __all__ = [
     "NO_TEXTS",
+    "Description",
     "Event",
     "EventClass",
     "EventState",

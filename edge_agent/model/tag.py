@@ -6,7 +6,7 @@ valid for one run only. What outlives a run (journal, checkpoints, hub) speaks o
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -85,6 +85,21 @@ class Tag:
         said = (label for number, label in self.states if number == value)
         return next((label for label in said if label.in_language("en")), None)
 
+    def described(self, by: "Description") -> "Tag":
+        """The tag with what it leaves open filled in; what a person wrote stays."""
+        low, high = (by.low, by.high) if self.low is None and self.high is None else (self.low, self.high)
+        return replace(self, unit=self.unit or by.unit, low=low, high=high, states=self.states or by.states)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the source of a tag says of it, where it says anything: unit, instrument's range, texts of states."""
+
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    states: tuple[tuple[int, Label], ...] = ()
+
 
 NO_TAG: Final = -1
 """Tag number of a journal row whose tag the present configuration no longer has."""
@@ -95,7 +110,7 @@ class TagTable(Sequence[Tag]):
 
     def __init__(self, tags: Sequence[Tag]) -> None:
         """`tags` must have unique paths; raises ValueError naming the first path that comes twice."""
-        self._tags = tuple(tags)
+        self._tags = list(tags)
         self._numbers: dict[str, int] = {}
         for number, tag in enumerate(self._tags):
             if self._numbers.setdefault(tag.path, number) != number:
@@ -112,6 +127,10 @@ class TagTable(Sequence[Tag]):
 
     def __iter__(self) -> Iterator[Tag]:
         return iter(self._tags)
+
+    def describe(self, number: int, by: Description) -> None:
+        """Fills in what the configuration leaves open of a tag. Paths and the fingerprint stay."""
+        self._tags[number] = self._tags[number].described(by)
 
     def number(self, path: str) -> int:
         """The number of the tag with this path, or NO_TAG."""

@@ -74,6 +74,8 @@ class FrameMeter(Meter):
 
     def alive(self) -> None: ...
 
+    def describe(self, number: int, description: object) -> None: ...
+
     def notice(self, notices: object) -> None: ...
 
     def lost_values(self, reason: str, count: int, tags: Sequence[int] = ()) -> None:
@@ -86,6 +88,7 @@ class Outlet:
 
     def __init__(self, meter: FrameMeter) -> None:
         self.put, self.alive, self.lost = meter.put, meter.alive, meter.lost_values
+        self.notice, self.describe = meter.notice, meter.describe
 
 
 async def ours(connector: Any, meter: FrameMeter) -> None:

@@ -18,7 +18,7 @@ from typing import Protocol, cast
 import anyio
 from anyio.lowlevel import checkpoint
 
-from edge_agent.api import Frame, Kind, LinkSection, Notice
+from edge_agent.api import Description, Frame, Kind, LinkSection, Notice
 from tests.servers.process import ServerProcess, free_port
 
 Value = float | int | bool | str
@@ -159,6 +159,7 @@ class Collector:
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.latest: dict[int, tuple[Seen, int, int]] = {}
+        self.descriptions: dict[int, Description] = {}
         self.signs = 0
         self.losses: Counter[str] = Counter()
         self.waiting = 0
@@ -184,6 +185,9 @@ class Collector:
 
     def alive(self) -> None:
         self.signs += 1
+
+    def describe(self, number: int, description: Description) -> None:
+        self.descriptions[number] = description
 
     def notice(self, notices: Sequence[Notice]) -> None:
         self.notices = list(notices)

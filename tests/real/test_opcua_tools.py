@@ -20,7 +20,7 @@ from rich.console import Console
 from connectors.opcua import inquiry
 from connectors.opcua.discovery import RANKS
 from connectors.opcua.survey import Extent
-from edge_agent.api import NotConnected, Refused, Status, SystemClock
+from edge_agent.api import Description, Label, NotConnected, Refused, Status, SystemClock, Tag, TagTable
 from edge_agent.cli.check import check
 from edge_agent.cli.opcua import watching
 from edge_agent.cli.opcua.browsing import Order as BrowseOrder
@@ -34,6 +34,7 @@ from edge_agent.cli.opcua.watching import Order as WatchOrder
 from edge_agent.cli.speech import Speech
 from edge_agent.config.loader import load
 from edge_agent.errors import Unsupported, Words
+from edge_agent.model import Machine
 from edge_agent.registry import Sections
 from tests.conformance.rig import established
 from tests.fixtures_servers import require_service
@@ -43,6 +44,7 @@ from tests.servers.cache import MissingService
 from tests.servers.process import ServerProcess, free_port, poll
 from tests.servers.sources import NodeOpcua, Source, Uafast
 
+MACHINE = Machine("plant", "a", "machine1", "press")
 INSECURE = 'security: {policy: "None", insecure: loopback}'
 HEAD = """site: {name: plant}
 machines:
@@ -378,3 +380,28 @@ def test_watch_where_nobody_listens() -> None:
     order = WatchOrder(server_of(f"127.0.0.1:{free_port()}", "", Access("None")), ["i=2258"], Speech("en"))
     with pytest.raises(NotConnected, match="nothing listens"):
         watching.watch(order, SystemClock(), io.StringIO())
+
+
+@pytest.mark.anyio
+async def test_units_ranges_and_texts_come_from_the_server_where_the_configuration_leaves_them_open(
+    space: SpaceServer,
+) -> None:
+    names = ["t1", "s1", "run", "mode", "sum", "nobody"]
+    made = link(space.url, {name: f"nsu=urn:test:space;s={name}" for name in names})
+    tags = list(made.tags)
+    tags[0] = tags[0].model_copy(update={"unit": "K", "range": (0.0, 12.0)})
+    made = made.model_copy(update={"tags": tuple(tags)})
+    seen = await collect(made, lambda out: len(out.descriptions) == 4 and len(out.notices) == 1)
+    assert seen.descriptions[0] == Description("°C", 0.0, 1200.0)
+    assert seen.descriptions[1].states == ((0, Label("정지")), (1, Label("운전")), (2, Label("경보")))
+    assert seen.descriptions[2].states == ((0, Label(en="Stopped")), (1, Label(en="Running")))
+    assert seen.descriptions[3].states == ((0, Label(en="Auto")), (1, Label(en="Manual")))
+    (notice,) = seen.notices
+    assert "t1 unit K (server: °C), t1 range 0 … 12 (server: 0 … 1200)" in notice.text.en
+    table = TagTable([Tag("t1", MACHINE, "plc", unit="K"), Tag("s1", MACHINE, "plc")])
+    before = table.fingerprint
+    for number in (0, 1):
+        table.describe(number, seen.descriptions[number])
+    assert (table[0].unit, table[0].low, table[0].high) == ("K", 0.0, 1200.0)
+    assert table[1].states[1] == (1, Label("운전"))
+    assert table.fingerprint == before

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from connectors.opcua.client import OpcUaConnector
 from connectors.opcua.config import OpcUaLink, OpcUaServer
-from edge_agent.api import Clock, EdgeAgentError, Frame, Notice
+from edge_agent.api import Clock, Description, EdgeAgentError, Frame, Notice
 from edge_agent.backoff import Backoff
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.screen import UNKNOWN, number, screen, table_of
@@ -67,6 +67,7 @@ class Board:
     error: EdgeAgentError | None = None
     """Why the link is down; None while it is up."""
     notices: Sequence[Notice] = ()
+    units: dict[int, str] = field(default_factory=dict)
 
     async def put(self, frame: Frame) -> None:
         """Takes the rows."""
@@ -90,6 +91,10 @@ class Board:
     def lost(self, reason: str, count: int, tags: Sequence[int] | Int32 = ()) -> None:
         """Values that the server threw away."""
         self.overflows += count
+
+    def describe(self, number: int, description: Description) -> None:
+        """What the server says of a node."""
+        self.units[number] = description.unit
 
     def notice(self, notices: Sequence[Notice]) -> None:
         """What wants a person, such as a certificate that expires."""
@@ -185,7 +190,8 @@ def _cells(board: Board, at: int, speech: Speech, now: int) -> tuple[str, ...]:
     words = QUALITY[speech.language]
     quality = words[quality_of(row.status).name.lower()] if board.error is None else STATE[speech.language]["down"]
     status = status_name(row.status) if board.error is None else board.error.cause.in_language(speech.language)
-    return _value(row.value), quality, f"{(now - row.time) / 1e9:.1f}", str(board.counts[at]), status
+    value = f"{_value(row.value)} {plain(board.units.get(at, ''))}".rstrip()
+    return value, quality, f"{(now - row.time) / 1e9:.1f}", str(board.counts[at]), status
 
 
 def _style(board: Board, at: int) -> str:

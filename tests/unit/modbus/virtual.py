@@ -206,6 +206,9 @@ class Watcher:
 
     def alive(self) -> None: ...
 
+    def describe(self, number, description) -> None:
+        """Modbus devices say nothing of their registers."""
+
     def notice(self, notices) -> None:
         pass
 

@@ -38,6 +38,7 @@ HEADERS: Final[dict[str, str]] = {
     "자료형": "type",
     "데이터형": "type",
     "배율": "scale",
+    "소수점주소": "scale_from",
     "오프셋": "offset",
     "워드순서": "order",
     "주기": "interval",

@@ -2,7 +2,10 @@
 
 import re
 import unicodedata
+from dataclasses import replace
 from typing import Final
+
+import yaml
 
 from connectors.modbus.address import (
     COILS,
@@ -12,6 +15,7 @@ from connectors.modbus.address import (
     WHOLE,
     Address,
     AddressFault,
+    Notation,
     parse_address,
 )
 from edge_agent.cli.modbus.cell import CellFault, Reading, plain
@@ -19,6 +23,7 @@ from edge_agent.errors import Words
 
 AREAS: Final = {"CO": COILS, "DI": DISCRETE_INPUTS, "HR": HOLDING_REGISTERS, "IR": INPUT_REGISTERS}
 _RANGE: Final = re.compile(r"(\S+?)\s*(?:~|-|–|to|…|\.\.)\s*(\S+)")
+_AROUND: Final = re.compile(r"^[\s(\[]*(?:see|ref\.?)?\s*|\s*(?:참조|참고)?[\s)\]]*$", re.IGNORECASE)
 _AREA_WORDS: Final = (
     (HOLDING_REGISTERS, r"holding|홀딩|보유|\bhr\b|\b4x|출력레지스터|아날로그출력"),
     (INPUT_REGISTERS, r"input ?reg|입력 ?레지스터|\bir\b|\b3x|아날로그 ?입력|analog ?input"),
@@ -51,15 +56,32 @@ def address_of(text: str, area: int, reading: Reading, *, hexadecimal: bool = Fa
     return _address(text, area, reading, hexadecimal), 0
 
 
+def reference_of(text: str, function: int, reading: Reading) -> Address:
+    """The register that another column's cell names, such as `31002`, `(D101)`, `HR:1 참조`; a bare number lies in the
+    area `function`. Raises CellFault."""
+    word = _AROUND.sub("", text).strip()
+    if word.isascii() and word.isdigit() and not re.fullmatch(r"[34]\d{4,5}", word):
+        return _address(word, function, reading, hexadecimal=False)
+    return _address(word, 0, replace(reading, area=function), hexadecimal=False)
+
+
 def _address(text: str, area: int, reading: Reading, hexadecimal: bool) -> Address:
+    if text.startswith("{"):
+        return _agreed(_parsed(_mapping(text), reading), text, area)
+    if not hexadecimal and any(text.upper().startswith(each.letters) for each in reading.areas):
+        return _agreed(_parsed(text, reading), text, area)
     if (hexadecimal or reading.hexadecimal) and re.fullmatch(r"[0-9A-Fa-f]{1,4}", text):
         text = f"0x{text}"
     function = area or reading.area
     if function and re.fullmatch(r"0[xX][0-9A-Fa-f]{1,4}|0?[hH]?[0-9A-Fa-f]{1,4}[hH]", text):
-        return _parsed(f"{_name(function)}:{text}")
+        return _parsed(f"{_name(function)}:{text}", reading)
     if text.isascii() and text.isdigit() and (counted := _counted(text, function, reading)):
         return counted
-    found = _parsed(text)
+    return _agreed(_parsed(text, reading), text, area)
+
+
+def _agreed(found: Address, text: str, area: int) -> Address:
+    """The address, where the table's own function code does not say another area. Raises CellFault."""
     if area and found.function != area:
         raise _contradiction(text, area, found)
     return found
@@ -73,12 +95,20 @@ def _counted(text: str, function: int, reading: Reading) -> Address | None:
         return None
     if reading.base is None:
         raise _needs_base(text, function)
-    return _parsed(f"{_name(function)}:{int(text) - reading.base}")
+    return _parsed(f"{_name(function)}:{int(text) - reading.base}", reading)
 
 
-def _parsed(text: str) -> Address:
+def _mapping(text: str) -> object:
+    """`{fc: 4, addr: 1000}`, as the configuration has it."""
     try:
-        return parse_address(text)
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _parsed(written: object, reading: Reading) -> Address:
+    try:
+        return parse_address(written, Notation(areas=reading.areas))
     except AddressFault as fault:
         raise CellFault("EA-162", "address", fault.cause, _more(fault)) from None
 
@@ -89,6 +119,11 @@ def _more(fault: AddressFault) -> Words:
         return Words(
             f"모든 줄에 같다면 --area HR --base 0 처럼 지정하고, 아니면 표에 {fault.cure.ko}",
             f"if it is the same on all lines say it with --area HR --base 0, else {fault.cure.en} in the table",
+        )
+    if fault.code == "address_unknown" and fault.cure.en.startswith("look it up in the PLC"):
+        return Words(
+            f"{fault.cure.ko}. 여기서는 --plc D0=HR:0 처럼 지정하십시오",
+            f"{fault.cure.en}; here say it with --plc D0=HR:0",
         )
     return fault.cure
 

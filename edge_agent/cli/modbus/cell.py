@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
+from connectors.modbus.address import Area
 from edge_agent.errors import Words
 
 
@@ -32,6 +33,8 @@ class Reading:
     hexadecimal: bool = False
     type: str = ""
     types: Mapping[str, str] = field(default_factory=dict)
+    areas: tuple[Area, ...] = ()
+    """Where a PLC's areas lie in Modbus on this site."""
 
 
 def plain(text: str) -> str:
@@ -41,6 +44,7 @@ def plain(text: str) -> str:
 
 _ONE: Final = ("", "-", "없음", "none", "n/a", "1:1", "x")
 _DECIMALS: Final = re.compile(r"소수(?:점)?(?:이하)?(\d)자리|(\d)(?:decimals?|decimalplaces?|dp|자리)")
+_PLACES: Final = re.compile(r"(\d)(?:자리)?|" + _DECIMALS.pattern)
 _POWER: Final = re.compile(r"10(?:\^|e|\*\*)\(?([-+]?\d)\)?")
 _FACTOR: Final = re.compile(r"[x×*]?(\d*[.,]?\d+(?:e[-+]?\d+)?)(?:배)?")
 _QUOTIENT: Final = re.compile(r"(?:(\d+)?[/÷:])(\d*[.,]?\d+)")
@@ -67,20 +71,26 @@ def scale_of(text: str) -> float:
     )
 
 
+def is_places(text: str) -> bool:
+    """Whether a cell of decimal places holds a number of them, or nothing; else it may name a register."""
+    word = plain(text)
+    return word in _ONE or _PLACES.fullmatch(word) is not None
+
+
 def decimals_of(text: str) -> float:
     """The scale of so many decimal places: `1` is 0.1. Raises CellFault."""
     word = plain(text)
     if word in _ONE:
         return 1.0
-    match = re.fullmatch(r"(\d)(?:자리)?|" + _DECIMALS.pattern, word)
+    match = _PLACES.fullmatch(word)
     if match is None:
         raise CellFault(
             "EA-164",
             "decimals",
             Words(f"소수점 자릿수가 아닙니다: {text}", f"not a number of decimal places: {text}"),
             Words(
-                "자릿수를 쓰십시오. 소수점이 다른 레지스터에 있으면 비우고 설정에 scale_from 을 적으십시오",
-                "write the number of places; where another register holds it leave it empty and use scale_from later",
+                "자릿수(1)나, 소수점을 담은 레지스터의 주소(HR:10) 또는 그 줄의 이름을 쓰십시오",
+                "write the number of places (1), or the register that holds it: HR:10, or its line's name",
             ),
         )
     return float(Fraction(1, 10 ** int(next(group for group in match.groups() if group))))

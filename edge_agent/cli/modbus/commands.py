@@ -39,6 +39,9 @@ def import_(
         int | None, typer.Option(min=0, max=1, help="Bare numbers count from 0 (wire) or 1 (number). 번호 기준")
     ] = None,
     hexadecimal: Annotated[bool, typer.Option("--hex", help="Bare addresses are hexadecimal. 16진 주소")] = False,
+    plc: Annotated[
+        list[str] | None, typer.Option("--plc", help="Where a PLC's area lies: D0=HR:0, %MW0=HR:0. PLC 영역의 위치")
+    ] = None,
     sheet: Annotated[str, typer.Option(help="Sheet of a workbook. 시트 이름")] = "",
     unit: Annotated[int, typer.Option(min=0, max=255, help="Unit number, for yaml. 국번")] = 1,
     language: LanguageOption = "",
@@ -53,8 +56,11 @@ def import_(
         raise typer.BadParameter("--area is HR, IR, DI or CO")
     if wrong := [text for text in types or () if not is_type(text)]:
         raise typer.BadParameter(f"--type {wrong[0]}: write int16, float32, bool, text16, or 'WORD=int16'")
+    if wrong := [text for text in plc or () if "=" not in text]:
+        raise typer.BadParameter(f"--plc {wrong[0]}: write D0=HR:0 or %MW0=HR:0")
+    areas = {first.strip(): at.strip() for first, _, at in (text.partition("=") for text in plc or ())}
     chosen = language or language_of_locale()
-    order = Order(maps or (), types or (), area, base, hexadecimal, sheet, form, unit, output, chosen)
+    order = Order(maps or (), types or (), area, base, hexadecimal, sheet, form, unit, output, chosen, areas)
     sys.exit(import_table(table, order, sys.stdout, sys.stderr))
 
 

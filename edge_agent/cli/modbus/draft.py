@@ -16,6 +16,7 @@ COLUMNS: Final = {
     "type": "형식",
     "order": "워드순서",
     "scale": "배율",
+    "scale_from": "소수점주소",
     "offset": "오프셋",
     "unit": "단위",
     "role": "역할",

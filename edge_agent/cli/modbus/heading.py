@@ -21,6 +21,9 @@ _WORDS: Final = {
     "scale": "배율 스케일 승수 계수 환산 환산계수 분해능 해상도 최소단위 scale scaling multiplier factor gain "
     "resolution scalefactor",
     "decimals": "소수점 소수점자리 소수점자릿수 소수점위치 소수자리 decimal decimals decimalpoint decimalplaces dp",
+    "scale_from": "소수점주소 소수점레지스터 소수점위치주소 소수점위치레지스터 소수점참조 소수점참조주소 "
+    "scalefrom decimaladdress decimalpointaddress decimalregister decimalpointregister "
+    "decimalpointref dpaddress dpregister",
     "offset": "오프셋 옵셋 offset",
     "unit": "단위 unit units uom engineeringunit",
     "function": "기능코드 펑션코드 펑션 함수코드 영역 영역구분 데이터영역 레지스터종류 레지스터타입 fc functioncode "

@@ -1,10 +1,12 @@
 """`edge-agent modbus import`: a vendor's register table -> tags that the configuration reads, and what was not read."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
 
+from connectors.modbus.address import AddressFault, Area, parse_address
+from connectors.modbus.notation import AreaSection, notation_of
 from connectors.modbus.point import BOOL, WORDS
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.address_cell import AREAS
@@ -14,7 +16,7 @@ from edge_agent.cli.modbus.heading import FIELDS, Heading, find_heading
 from edge_agent.cli.modbus.register_table import Import, gathered, import_sheet
 from edge_agent.cli.modbus.sheet import Sheet, read_sheets
 from edge_agent.cli.speech import Speech
-from edge_agent.errors import ConfigError, Fault, Words
+from edge_agent.errors import ConfigError, Fault, Unsupported, Words
 
 _PASSED: Final = ("EA-161", "EA-167")
 """Rows that are rightly left out: titles, and what can only be written."""
@@ -34,6 +36,8 @@ class Order:
     unit: int = 1
     output: Path | None = None
     language: str = "en"
+    areas: Mapping[str, str] = field(default_factory=dict)
+    """Where a PLC's areas lie: `D0` -> `HR:0`."""
 
 
 def import_table(table: Path, order: Order, out: TextIO, report: TextIO) -> int:
@@ -76,7 +80,24 @@ def _maps(maps: Sequence[str], table: Path) -> Mapping[str, str]:
 def _reading(order: Order) -> Reading:
     types = {plain(word): name for word, _, name in (text.rpartition("=") for text in order.types)}
     default = types.pop("", "")
-    return Reading(AREAS.get(order.area.upper(), 0), order.base, order.hexadecimal, default, types)
+    return Reading(AREAS.get(order.area.upper(), 0), order.base, order.hexadecimal, default, types, _areas(order.areas))
+
+
+def _areas(written: Mapping[str, str]) -> tuple[Area, ...]:
+    """As the configuration's `areas`. Raises Unsupported."""
+    try:
+        sections = {first: AreaSection(at=parse_address(at)) for first, at in written.items()}
+    except AddressFault as fault:
+        raise Unsupported("import", "--plc", fault.cause, fault.cure) from None
+    areas = notation_of({"areas": sections}).areas
+    if len(areas) != len(sections):
+        raise Unsupported(
+            "import",
+            "--plc",
+            Words(f"PLC 영역이 아닙니다: {', '.join(written)}", f"not a PLC's area: {', '.join(written)}"),
+            Words("예: --plc D0=HR:0, --plc %MW0=HR:0", "for example --plc D0=HR:0, --plc %MW0=HR:0"),
+        )
+    return areas
 
 
 def is_type(text: str) -> bool:

@@ -10,8 +10,18 @@ from pydantic import ValidationError
 from connectors.modbus.address import WHOLE, Address
 from connectors.modbus.config import ModbusTag
 from connectors.modbus.point import BOOL
-from edge_agent.cli.modbus.address_cell import address_of, area_of, bit_of
-from edge_agent.cli.modbus.cell import CellFault, Reading, decimals_of, number_of, order_of, plain, scale_of, unit_of
+from edge_agent.cli.modbus.address_cell import address_of, area_of, bit_of, reference_of
+from edge_agent.cli.modbus.cell import (
+    CellFault,
+    Reading,
+    decimals_of,
+    is_places,
+    number_of,
+    order_of,
+    plain,
+    scale_of,
+    unit_of,
+)
 from edge_agent.cli.modbus.heading import Heading
 from edge_agent.cli.modbus.sheet import Row, Sheet
 from edge_agent.cli.modbus.signal_name import free_name, is_signal, signal_name
@@ -61,6 +71,10 @@ class _Reader:
         self.area = 0
         self.names: set[str] = set()
         self.places: dict[tuple[Any, ...], int] = {}
+        self.lines: dict[str, str] = {}
+        """Address of each line by the names that it has."""
+        self.pointed: list[tuple[Row, Tag, Address, str]] = []
+        """Tags whose decimal point another register holds, with the words that say which."""
 
     def read(self) -> Import:
         sheet, heading = self.out.sheet, self.out.heading
@@ -71,6 +85,14 @@ class _Reader:
                 self._take(row)
             except CellFault as fault:
                 self.out.faults.append(self._fault(row, fault))
+        for row, tag, address, text in self.pointed:
+            try:
+                tag["scale_from"] = self._pointed_at(tag, address, text)
+                _check(tag)
+            except CellFault as fault:
+                self.out.tags.remove(tag)
+                self.out.faults.append(self._fault(row, fault))
+        self.out.faults.sort(key=lambda one: one.line)
         return self.out
 
     def _cell(self, row: Row, name: str) -> str:
@@ -95,6 +117,25 @@ class _Reader:
         self._once(row, tag)
         self._name(row, tag, address)
         self.out.tags.append(tag)
+        for text in (self._cell(row, name) for name in ("tag", "label", "label.ko", "label.en")):
+            self.lines.setdefault(plain(text), tag["address"])
+        if (text := self._reference(row)) and tag.get("type", "text")[:4] != "text":
+            self.pointed.append((row, tag, address, text))
+
+    def _reference(self, row: Row) -> str:
+        """What the row says of the register that holds its decimal point; empty where it says nothing."""
+        places, own = self._cell(row, "decimals"), self._cell(row, "scale_from")
+        return own.strip(" -") or ("" if is_places(places) else places)
+
+    def _pointed_at(self, tag: Tag, address: Address, text: str) -> str:
+        """The register with the decimal point: its line's name, or its address. Raises CellFault."""
+        if tag.get("scale", 1) != 1:
+            raise _scaled_twice(tag["scale"], text)
+        if named := self.lines.get(plain(text)):
+            return named
+        if not any(sign.isdigit() for sign in text):
+            decimals_of(text)
+        return str(reference_of(text, address.function, self.reading))
 
     def _address(self, row: Row) -> tuple[Address, int]:
         """The address, and the registers that it spans where the row says so, else 0."""
@@ -135,7 +176,7 @@ class _Reader:
         return tag
 
     def _numbers(self, row: Row, written: str) -> Tag:
-        scale = scale_of(self._cell(row, "scale")) * decimals_of(self._cell(row, "decimals"))
+        scale = scale_of(self._cell(row, "scale")) * _places(self._cell(row, "decimals"))
         self.out.enlarged += scale > 1
         low, high = (number_of(self._cell(row, name), name) for name in ("low", "high"))
         order = order_of(self._cell(row, "order")) or order_of(written)
@@ -187,6 +228,10 @@ class _Reader:
         return Fault(fault.code, self.out.sheet.name, row.line, column + 1, fault.cause, fault.cure, quoted)
 
 
+def _places(text: str) -> float:
+    return decimals_of(text) if is_places(text) else 1.0
+
+
 def _check(tag: Tag) -> None:
     """Whether the configuration would take it. Raises CellFault."""
     try:
@@ -208,6 +253,21 @@ def _no_address() -> CellFault:
         "address",
         Words("주소 칸이 비어 있습니다", "there is no address"),
         Words("제목이나 설명 줄이면 그대로 두십시오", "leave it if it is a title or an explanation"),
+    )
+
+
+def _scaled_twice(scale: float, text: str) -> CellFault:
+    return CellFault(
+        "EA-164",
+        "scale",
+        Words(
+            f"배율 {scale:g} 와 소수점 레지스터 {text} 가 함께 있어 두 번 나눌 수 있습니다",
+            f"a scale of {scale:g} beside the decimal point in {text}: both may mean the same division",
+        ),
+        Words(
+            "표시기와 비교해 하나만 남기십시오. 둘 다 맞으면 설정에 scale 과 scale_from 을 쓰십시오",
+            "compare with the display and keep one; where both are right write scale and scale_from yourself",
+        ),
     )
 
 

@@ -128,6 +128,58 @@ def test_bare_numbers_need_to_be_told_their_base_and_area(tmp_path):
     assert "b,HR:16,int16" in run(table, "--area", "HR", "--hex").stdout
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+def test_every_notation_of_the_configuration_is_read(tmp_path, encoding):
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "주소,명칭,자료형\n%MW100,로온도,INT\n%MD60,적산,DINT\nD20,압력,INT\nD20.A,펌프 운전,\nW1A,속도,INT\n"
+        "%MX1605,문 열림,\nHR:0x3E8,가,INT\nIR:03E8h,나,INT\n4x0007,다,INT\n400008,라,INT\n"
+        '"{fc: 4, addr: 7}",마,INT\nDI:3,바,\n40010.3,사,\n',
+        encoding,
+    )
+    areas = ("--plc", "%MW0=HR:0", "--plc", "D0=HR:4096", "--plc", "W0=IR:512")
+    rows = run(table, *areas, "-l", "en").stdout.lstrip("\ufeff").splitlines()
+    assert [row["address"] for row in csv.DictReader(rows)] == [
+        "HR:100", "HR:120", "HR:4116", "HR:4116.10", "IR:538", "HR:100.5", "HR:1000", "IR:1000", "HR:6", "HR:7",
+        "IR:7", "DI:3", "HR:9.3",
+    ]  # fmt: skip  # the order of the table
+    refused = run(table, "-l", "ko", code=1).stderr
+    assert "PLC 영역 D이(가) 모드버스 어디에 있는지 모릅니다" in refused
+    assert "--plc D0=HR:0" in refused
+    with pytest.raises(Unsupported, match="not a PLC's area"):
+        run(table, "--plc", "7=HR:0")
+    with pytest.raises(Unsupported, match="two ways"):
+        run(table, "--plc", "D0=100")
+    assert run(table, "--plc", "D0", code=2)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949"])
+def test_the_register_with_the_decimal_point_is_found(tmp_path, encoding):
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "주소,명칭,데이터형식,소수점,배율\n31001,현재온도,INT16,31002 참조,\n31002,소수점 위치,UINT16,,\n"
+        "31004,설정온도,INT16,소수점위치,\n31005,출력,INT16,1,\nD7,하중,INT16,(D9),\n31008,둘,INT16,31002,0.1\n"
+        "31009,모름,INT16,가변,\n31010,번호,INT16,1001,\n",
+        encoding,
+    )
+    done = run(table, "-l", "ko", "--plc", "D0=HR:0", "-o", tmp_path / "tags.csv", code=1)
+    rows = list(csv.DictReader((tmp_path / "tags.csv").read_text("utf-8-sig").splitlines()))
+    assert {row["한글명"]: (row["소수점주소"], row["배율"]) for row in rows} == {
+        "현재온도": ("IR:1001", ""),
+        "소수점 위치": ("", ""),
+        "설정온도": ("IR:1001", ""),
+        "출력": ("", "0.1"),
+        "하중": ("HR:9", ""),
+    }
+    assert "두 번 나눌 수 있습니다" in done.stderr
+    assert "소수점 자릿수가 아닙니다: 가변" in done.stderr
+    assert "--base 0(1001 → IR:1001) 또는 --base 1(1001 → IR:1000)" in done.stderr
+    file = tmp_path / "site.yaml"
+    file.write_text(SITE + "    devices: [{tags_file: tags.csv}]\n", "utf-8")
+    tags = [tag for tag in load(file, Sections()).config.links[0].tag_list() if tag.scale_from is not None]
+    assert [tag.scale_from.address for tag in tags] == [Address(4, 1001), Address(4, 1001), Address(3, 9)]
+
+
 def test_columns_bits_and_areas_of_other_tables(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text(

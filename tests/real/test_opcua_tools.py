@@ -405,3 +405,17 @@ async def test_units_ranges_and_texts_come_from_the_server_where_the_configurati
     assert (table[0].unit, table[0].low, table[0].high) == ("K", 0.0, 1200.0)
     assert table[1].states[1] == (1, Label("운전"))
     assert table.fingerprint == before
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_fifty_thousand_variables_become_a_table(tmp_path: Path, server_pki: Path) -> None:
+    for source in running(Uafast, tmp_path, n=50_000, period_ms=10_000, mixed=True, pki=server_pki / "uafast"):
+        code, text = browse(source.url, output=tmp_path / "tags.csv")
+        assert code == 0
+        assert "50000 tag(s) written" in text
+        rows = rows_of(tmp_path / "tags.csv")
+        assert [row["tag"] for row in rows] == [f"t{k}" for k in range(50_000)]
+        assert {row["opc type"] for row in rows[:8]} == {
+            *("Double", "Float", "Int32", "UInt16", "Int64", "UInt64", "Boolean", "String")
+        }

@@ -96,6 +96,8 @@ class Notice:
     severity: Severity
     text: Words
     """What it is and what to do, in a sentence."""
+    quiet: bool = False
+    """Shown only: neither logged nor an event, since a person knew of it and went on."""
 
 
 class Outlet(Protocol):

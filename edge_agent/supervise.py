@@ -136,7 +136,7 @@ class LinkOutlet:
         health = self._health
         health.notices = tuple(notices)
         for one in notices:
-            if (one.key, one.severity) not in health.told:
+            if not one.quiet and (one.key, one.severity) not in health.told:
                 health.told.add((one.key, one.severity))
                 _log.warning("link_notice", link=health.name, severity=one.severity.name.lower(), text=one.text.en)
                 self._inbox.put_events([notice_event(health.site, health.name, one, self._clock.wall())])

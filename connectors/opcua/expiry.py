@@ -39,7 +39,7 @@ class InUse:
 
 def notices(used: InUse, url: str, now: datetime, at_least: datetime) -> list[Notice]:
     """All that a person must know; about dates only that the clock is wrong, where it surely is (before `at_least`)."""
-    doubts = [_doubt(f"doubt {at}", one, Severity.NOTICE) for at, one in enumerate(used.doubts)]
+    doubts = [_doubt(f"doubt {at}", one, Severity.NOTICE, quiet=True) for at, one in enumerate(used.doubts)]
     if now < at_least:
         return [_doubt("clock", trust_faults.clock_unset(url, now, at_least), Severity.CRITICAL), *doubts]
     return [*_renewed(used), *_dated(used, now), *doubts]
@@ -89,7 +89,7 @@ def _ends(cert: x509.Certificate, whose: Words, cure: Words, now: datetime) -> I
     yield Notice(f"expiry of {whose.en}", severity, text)
 
 
-def _doubt(key: str, objection: Refused, severity: Severity) -> Notice:
+def _doubt(key: str, objection: Refused, severity: Severity, *, quiet: bool = False) -> Notice:
     """What would have been a refusal, had not a person accepted this very certificate."""
     cause, cure = objection.cause, objection.hint
-    return Notice(key, severity, Words(f"{cause.ko}. 조치: {cure.ko}", f"{cause.en}; {cure.en}"))
+    return Notice(key, severity, Words(f"{cause.ko}. 조치: {cure.ko}", f"{cause.en}; {cure.en}"), quiet)

@@ -23,7 +23,8 @@ from edge_agent.api import Refused
 class Judgement:
     """A certificate that is trusted, with those that vouch for it.
 
-    `doubts` are what is wrong with the names in one that a person pinned all the same; its dates are for `expiry`.
+    `doubts` are what is wrong with the names in one that a person pinned all the same (its dates are for `expiry`), and
+    files of the trust folder that can't be read: neither ends the collection from a server that is trusted.
     """
 
     path: tuple[x509.Certificate, ...]
@@ -59,11 +60,13 @@ def _judged(shown: Shown, security: OpcUaSecurity, wall: int, at_least: datetime
     host = urlsplit(shown.url).hostname or ""
     folder = TrustFolder(folder_of(security))
     presented = Presented(chain, shown.url, host, shown.application, _accepting(folder, chain[0]))
-    entries = folder.entries("trusted", "issuers", "rejected")
+    entries, broken = folder.legible("trusted", "issuers", "rejected")
     anchors = _anchors(folder, entries, security)
     if chain[0] in anchors.rejected:
         raise trust_faults.rejected(shown.url, thumbprint(chain[0]), presented.accept)
     path = path_of(presented, anchors)
+    if not path and broken:  # it may be the very one that is looked for
+        raise broken[0]
     if not path:
         folder.remember(shown.chain, shown.url, wall)
         raise _untrusted(shown, chain[0], folder, entries)
@@ -71,11 +74,11 @@ def _judged(shown: Shown, security: OpcUaSecurity, wall: int, at_least: datetime
     if (gone := revoked(presented, path, anchors)) is not None:
         raise gone
     if is_pinned(path):
-        return Judgement(tuple(path), tuple(misnamed(presented)))
+        return Judgement(tuple(path), (*misnamed(presented), *broken))
     if (wrong := next(objections(presented, path, anchors, now, at_least), None)) is not None:
         folder.remember(shown.chain, shown.url, wall)
         raise wrong
-    return Judgement(tuple(path))
+    return Judgement(tuple(path), tuple(broken))
 
 
 def _anchors(folder: TrustFolder, entries: list[Entry], security: OpcUaSecurity) -> Anchors:

@@ -34,6 +34,7 @@ from connectors.opcua.certificate import (
     subject_of,
     thumbprint,
 )
+from edge_agent.api import Refused
 
 STATES: Final = ("pending", "trusted", "issuers", "rejected")
 _KINDS: Final = (".der", ".pem", ".crt", ".cer")
@@ -72,12 +73,24 @@ class TrustFolder:
         """All certificates in these sub-folders, by default in all four."""
         return [entry for state in states or STATES for entry in self._entries(state)]
 
+    def legible(self, *states: str) -> tuple[list[Entry], list[Refused]]:
+        """The certificates that can be read, and what is wrong with the other files."""
+        found: list[Entry] = []
+        broken: list[Refused] = []
+        for state in states:
+            for path in _files(self.root / state, _KINDS):
+                try:
+                    found.append(_entry(state, path))
+                except Refused as error:
+                    broken.append(error)
+        return found, broken
+
     def find(self, which: str) -> list[Entry]:
         """Those whose thumbprint (SHA-1 or SHA-256) begins with `which`, or that were shown at this URL."""
         print_ = as_thumbprint(which)
         return [
             entry
-            for entry in self.entries()
+            for entry in self.legible(*STATES)[0]
             if (print_ and (entry.thumbprint.startswith(print_) or sha256(entry.certificate).startswith(print_)))
             or (which and entry.url == which)
         ]
@@ -112,7 +125,7 @@ class TrustFolder:
         name = f"{_file_name(subject_of(entry.certificate))}_{entry.thumbprint[:8]}.der"
         moved = Entry(state, self.root / state / name, entry.certificate, entry.url, entry.first_seen)
         self._put(moved)
-        for other in self.entries("pending", "trusted", "rejected"):
+        for other in self.legible("pending", "trusted", "rejected")[0]:
             if other.certificate == entry.certificate and other.path != moved.path:
                 _remove(other.path)
         return moved

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from connectors.opcua.certificate import sha256, subject_of
 from connectors.opcua.config import with_port
-from connectors.opcua.trust import Entry, TrustFolder, command
+from connectors.opcua.trust import STATES, Entry, TrustFolder, command
 from edge_agent.cli.modbus.screen import screen, table_of
 from edge_agent.cli.opcua.papers import UNKNOWN, Papers, day, facts_of, lines_of, papers_of, seen
 from edge_agent.cli.speech import Speech
@@ -31,7 +31,8 @@ def list_all(target: Path, as_json: bool, speech: Speech, out: TextIO) -> int:
             {
                 "folder": str(papers.folder),
                 "links": list(papers.links),
-                "certificates": [_facts(entry) for entry in folder.entries()],
+                "certificates": [_facts(entry) for entry in folder.legible(*STATES)[0]],
+                "unreadable": [error.object for error in folder.legible(*STATES)[1]],
                 "revocation_lists": len(folder.revocations()),
             }
             for papers, folder in found
@@ -147,7 +148,8 @@ def _print(entry: Entry, speech: Speech, out: TextIO) -> None:
 
 
 def _print_folder(papers: Papers, folder: TrustFolder, speech: Speech, out: TextIO) -> None:
-    say, entries, console = speech.say, folder.entries(), screen(out)
+    say, console = speech.say, screen(out)
+    entries, broken = folder.legible(*STATES)
     names = f" ({', '.join(papers.links)})" if papers.links else ""
     console.print(f"{papers.folder}{names}")
     table = table_of(
@@ -174,3 +176,5 @@ def _print_folder(papers: Papers, folder: TrustFolder, speech: Speech, out: Text
     for entry in entries:
         if entry.state == "pending":
             console.print("  " + say("받아들이려면: ", "to accept it: ") + _accepting(folder, entry))
+    for error in broken:
+        console.print("  ! " + error.in_language(speech.language), markup=False)

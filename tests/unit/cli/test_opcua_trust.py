@@ -70,6 +70,17 @@ def test_all_folders_of_a_configuration_are_listed(config, folder, waiting):
     assert told["first_seen_ns"] == waiting.first_seen
 
 
+def test_a_broken_file_is_named_and_hides_no_other(config, folder, waiting):
+    (folder.root / "trusted").mkdir()
+    (folder.root / "trusted" / "half.der").write_bytes(b"0")
+    shown = run("trust", "list", config)
+    assert waiting.thumbprint[:16] in shown
+    assert "half.der: it can't be used" in shown.replace("\n", "")
+    assert "connects again" in run("trust", "accept", config, "plc")
+    (first, _) = json.loads(run("trust", "list", config, "--json"))["folders"]
+    assert first["unreadable"] == [str(folder.root / "trusted" / "half.der")]
+
+
 @pytest.mark.parametrize("which", ["plc", URL, "opc.tcp://plc", "thumbprint"])
 def test_shown_accepted_and_rejected_by_any_name(config, folder, waiting, which):
     which = waiting.thumbprint[:10] if which == "thumbprint" else which

@@ -146,6 +146,9 @@ async def test_a_notice_is_shown_while_it_holds_and_told_once_a_severity() -> No
     inbox, health = Inbox(10_000), LinkHealth("plc", "scripted", site="siheung")
     outlet = LinkOutlet(health, inbox, SystemClock())
     soon = Notice("expiry", Severity.NOTICE, Words("곧 만료", "soon"))
+    known = Notice("known", Severity.NOTICE, Words("알고 있음", "known"), quiet=True)
+    outlet.notice([known])
+    assert health.notices == (known,)
     for told in ([soon], [soon], [replace(soon, severity=Severity.CRITICAL)], []):
         outlet.notice(told)
     assert health.notices == ()

@@ -66,4 +66,5 @@ def test_doubts_about_a_pinned_certificate_are_told():
     doubts = tuple(misnamed(Presented([leaf.cert], URL, "plc", URI)))
     (notice,) = told(path=(leaf.cert,), doubts=doubts)
     assert notice.severity is Severity.NOTICE
+    assert notice.quiet
     assert "not for 'plc'; it names: elsewhere" in notice.text.en

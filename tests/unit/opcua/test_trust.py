@@ -154,6 +154,14 @@ def test_a_file_that_is_none_is_named(tmp_path, place):
     assert place in str(refusal(tmp_path, paper().der))
 
 
+def test_a_broken_file_is_told_but_takes_no_trust_from_others(tmp_path):
+    folder, leaf = TrustFolder(tmp_path), paper()
+    folder.accept(folder.remember(leaf.der, URL, NOW_NS))
+    (tmp_path / "trusted" / "half.der").write_bytes(leaf.der[:100])
+    (doubt,) = judged(tmp_path, leaf.der).doubts
+    assert "trusted/half.der" in str(doubt)
+
+
 def test_files_that_are_no_certificates_by_name_are_left_alone(tmp_path):
     (tmp_path / "trusted").mkdir()
     (tmp_path / "trusted" / "README.txt").write_text("put certificates here")

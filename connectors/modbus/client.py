@@ -12,9 +12,10 @@ from connectors.modbus.learned import Learned
 from connectors.modbus.poll import Poller
 from connectors.modbus.session import open_link
 from connectors.modbus.talk import Bus
-from edge_agent.api import Clock, EdgeAgentError, Frame, Memory, Outlet, Words
+from edge_agent.api import Clock, EdgeAgentError, Frame, Memory, Notice, Outlet, Words
 
 _KEEP_EVERY: Final = 10.0
+_TELL_EVERY: Final = 2.0
 
 
 class ModbusConnector:
@@ -51,10 +52,24 @@ class ModbusConnector:
             async with anyio.create_task_group() as group:
                 group.start_soon(connection.watch)
                 group.start_soon(self._remember)
+                group.start_soon(self._tell, outlet)
                 for poller in self._pollers:
                     group.start_soon(poller.run, connection, outlet, self._mourn)
         except BaseExceptionGroup as group_of_errors:
             raise _reason(group_of_errors) from None
+
+    async def _tell(self, outlet: Outlet) -> None:
+        """Says which units answer too late, for as long as they do."""
+        told: list[str] | None = None
+        while True:
+            found = self._late()
+            if told != [one.key for one in found]:
+                told = [one.key for one in found]
+                outlet.notice(found)
+            await anyio.sleep(_TELL_EVERY)
+
+    def _late(self) -> list[Notice]:
+        return [one for unit in self._learned.units.values() if (one := unit.notice()) is not None]
 
     async def _remember(self) -> None:
         """Keeps what was learned, now and then and at the end."""
@@ -77,6 +92,9 @@ class ModbusConnector:
     def _mourn(self) -> None:
         if all(poller.dead for poller in self._pollers):
             cause = Words("연결은 되었으나 답하는 장치가 없습니다", "connected, but no unit answers")
+            if late := self._late():
+                ko, en = "; ".join(one.text.ko for one in late), "; ".join(one.text.en for one in late)
+                cause = Words(f"연결은 되었으나 제때 답하는 장치가 없습니다. {ko}", f"no unit answers in time: {en}")
             raise unanswered("read", self._name, cause)
 
 

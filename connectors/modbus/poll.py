@@ -119,6 +119,8 @@ class Poller:
         """Whether the unit answers a short question, so that no old answer will come."""
         away = self._unit.breaker.open
         answers = await self._talk.in_step(reader, self._step())
+        if not answers:
+            self._talk.hear(self._scan)
         if answers and away:
             self._mutes.clear()
         return answers
@@ -165,7 +167,7 @@ class Poller:
         self._talk.heard = not asked or any(code != TIMED_OUT for code in asked)
         now = self._clock.monotonic()
         if any(code != TIMED_OUT and code not in UNREACHED for code in asked):
-            self._unit.breaker.answered()
+            self._unit.answered()
         elif asked:
             self._unit.breaker.missed(now)
         self._mutes.count(self._scan.outcome, now)

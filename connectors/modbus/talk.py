@@ -1,5 +1,6 @@
 """The talk with a unit beside its readings: single questions, what it owes, and what its trips and silences teach."""
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,8 @@ from connectors.modbus.scan import GARBLED, OK, TIMED_OUT, Scan
 from connectors.modbus.unit import Unit
 from edge_agent.api import Clock
 
+_REMEMBERED: Final = 4
+"""Single questions whose late answers are still counted."""
 _QUIET: Final = 0.05
 """Seconds of quiet before and after the question to a unit that lost step: late answers come, slow units get ready."""
 
@@ -41,6 +44,7 @@ class Talk:
         self._bus = bus
         self._clock = clock
         self._booked = 0.0
+        self._asked: deque[Scan] = deque(maxlen=_REMEMBERED)
 
     async def in_step(self, reader: Reader, span: Span) -> bool:
         """Whether the unit answers a question for `span`, which fits nothing that it owes: then that won't come."""
@@ -53,7 +57,7 @@ class Talk:
         if code == GARBLED:
             return False
         self._unit.owed.clear()
-        self._unit.breaker.answered()
+        self._unit.answered()
         await anyio.sleep(_QUIET)
         return True
 
@@ -63,9 +67,19 @@ class Talk:
         scan.pause = max(self._unit.pace.pause, self._pause)
         scan.begin()
         await reader.read(scan)
+        for earlier in self._asked:
+            self.hear(earlier)
+        self._asked.append(scan)
         self.weigh(scan)
         self.owe(scan)
         return scan.outcome[0]
+
+    def hear(self, scan: Scan) -> None:
+        """Takes note of answers that came after their time-out, perhaps long after the scan was over."""
+        if scan.late:
+            self._unit.late = max(scan.late)
+            self._unit.patience.answered(np.array(scan.late))
+            scan.late.clear()
 
     def owe(self, scan: Scan) -> None:
         """Remembers what was asked and not answered."""
@@ -95,9 +109,7 @@ class Talk:
         if alone is not None and len(trips):
             self._bus.trips.add(alone, trips)
         self._unit.patience.answered(trips)
-        if scan.late:
-            self._unit.patience.answered(np.array(scan.late))
-            scan.late.clear()
+        self.hear(scan)
         if lost or self._booked:
             self._bus.budget.settle(self._booked, lost)
             self._booked = 0.0

@@ -8,6 +8,7 @@ from connectors.modbus.known import within
 from connectors.modbus.pace import LONGEST, Pace
 from connectors.modbus.patience import BUCKETS, Patience
 from connectors.modbus.window import Window
+from edge_agent.api import Notice, Severity, Words
 
 
 class Unit:
@@ -29,6 +30,29 @@ class Unit:
         self.pace = Pace(_seconds(kept["pause"]) if kept else 0.0)
         self.patience = Patience(timeout, _buckets(kept["trips"]) if kept else None)
         self.owed: set[bytes] = set()
+        self.late = 0.0
+        """Seconds after which its latest answer came, where that was too late and none has come in time since."""
+
+    def answered(self) -> None:
+        """It answered in time, if only with an exception of its own."""
+        self.late = 0.0
+        self.breaker.answered()
+
+    def notice(self) -> Notice | None:
+        """What to tell of a unit that is given up although it answers."""
+        if not (self.late and self.breaker.open):
+            return None
+        came, most = round(1000 * self.late), round(1000 * self.timeout)
+        return Notice(
+            f"late {self.number}",
+            Severity.WARNING,
+            Words(
+                f"국번 {self.number}: 답은 하지만 {came} ms 뒤에 옵니다. 제한 시간은 {most} ms입니다. "
+                "timeout 을 늘리거나 수집 주기(interval)를 늘리십시오",
+                f"unit {self.number} answers, but after {came} ms; the time-out is {most} ms: "
+                "raise timeout or slow the poll (interval)",
+            ),
+        )
 
     def document(self) -> dict[str, Any]:
         """What to keep, as JSON holds it."""

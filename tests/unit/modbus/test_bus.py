@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.modbus.point import Span
-from edge_agent.api import Status
+from edge_agent.api import Status, TimedOut
 from edge_agent.memory import LinkMemory
 from tests.unit.modbus.virtual import Asked, Gateway, Plant, Slave, link_of, run
 
@@ -53,6 +53,28 @@ def test_six_good_slaves_keep_their_rate_beside_three_dead_ones_and_a_late_one(i
         assert watcher.good[4 * unit] == 0
         assert watcher.bad[4 * unit] == [Status.BAD_TIMEOUT, Status.BAD_NO_COMMUNICATION]
         assert 5 <= plant.gateway.slaves[unit + 1].requests <= 60
+
+
+def test_a_unit_that_always_answers_too_late_is_told_and_heard_again_once_it_is_in_time() -> None:
+    slaves = {1: Slave(always(0.02)), 2: Slave(always(0.7)), 3: Slave(never)}
+    link = link_of({unit: [0] for unit in slaves}, interval="1s", timeout="500ms")
+    plant = Plant(link, lambda: Gateway(slaves, gives_up=0.9))
+    run(plant.run(240, meanwhile=lambda: setattr(slaves[2], "latency", always(0.3))))
+    nothing, (late,), *others, in_time = plant.watcher.told
+    assert (nothing, others, in_time) == ([], [], [])
+    came = int(late.en.partition("but after ")[2].partition(" ms")[0])
+    assert 700 <= came <= 1800, "the dead one before it may have held it up"
+    assert "unit 2 answers" in late.en
+    assert "the time-out is 500 ms: raise timeout or slow the poll" in late.en
+    assert "국번 2: 답은 하지만" in late.ko
+    assert plant.watcher.good[1] > 0
+    assert plant.connector._learned.units[2].patience.timeout == 0.5
+
+
+def test_a_link_on_which_all_answer_too_late_says_so_as_it_gives_up() -> None:
+    plant = Plant(link_of({1: [0]}, interval="1s", timeout="500ms"), lambda: Gateway({1: Slave(always(0.7))}))
+    with pytest.raises(TimedOut, match=r"unit 1 answers, but after \d+ ms; the time-out is 500 ms"):
+        run(plant.run(60))
 
 
 def test_a_dead_slave_that_comes_back_is_read_again_within_the_time_it_was_away() -> None:

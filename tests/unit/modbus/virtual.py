@@ -20,7 +20,7 @@ from connectors.modbus.config import ModbusLink
 from connectors.modbus.stream import StreamConnection
 from connectors.modbus.tcp import not_connected
 from connectors.modbus.wire import Line
-from edge_agent.api import Clock, Frame, Memory
+from edge_agent.api import Clock, Frame, Memory, Words
 
 T = TypeVar("T")
 
@@ -190,6 +190,8 @@ class Watcher:
         self.wrong: list[tuple[int, int]] = []
         self.skipped = 0
         self.values = 0
+        self.told: list[list[Words]] = []
+        """The notices, as they changed."""
 
     async def put(self, frame: Frame) -> None:
         sent = (2 * frame.time - frame.received - 1_700_000_000_000_000_000) / 1e9
@@ -210,7 +212,7 @@ class Watcher:
         """Modbus devices say nothing of their registers."""
 
     def notice(self, notices) -> None:
-        pass
+        self.told.append([one.text for one in notices])
 
     def lost(self, reason: str, count: int, tags: Sequence[int] = ()) -> None:
         self.skipped += count

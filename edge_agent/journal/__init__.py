@@ -72,6 +72,7 @@ lock and writes nothing. Whether a chunk is wanted says its own first and last t
    accepted, until the chunk that it is merged into has been written.
 2. What follows the last sound chunk of the last segment is a torn tail: cut when opening, and counted. What the front's
    mark says was durable and is not there is damage, not a torn write.
+   Of the front a flipped bit costs one append: those behind it are taken over, and its rows are counted as damaged.
 3. A chunk that does not check is skipped; reading goes on at the next head that does. The row numbers of the chunks
    around it say how many rows are missing: nobody has to know what was in it to count it.
 4. A cursor is a place (sequence of the next chunk, number of the next row) where live data goes on, an ordered list of

@@ -32,6 +32,10 @@ class Entry:
     events: tuple[Event, ...] = ()
     written: int = 0
     """When its last row was accepted, where that was before now."""
+    sequence: int = 0
+    """The least number it may get, where numbers before it are to stay unused."""
+    row: int = 0
+    """Number of its first row, where rows are missing before it."""
 
     @property
     def size(self) -> int:
@@ -44,12 +48,12 @@ class Entry:
         rows = len(times)
         return Head(
             self.kind,
-            view.sequence,
+            max(view.sequence, self.sequence),
             rows,
             len(self.events),
             int(times.min()) if rows else 0,
             int(times.max()) if rows else 0,
-            view.rows,
+            max(view.rows, self.row) if rows else view.rows,
             lost,
             self.written or written,
             len(self.payload),

@@ -8,11 +8,13 @@ One small file beside the segments, written whole when it is made, so that nothi
 
 An entry is one append: it gets its sequence number and its row numbers as a chunk does. When the rows make a chunk, or
 must become durable, all entries together go to the segment as one chunk that has the last one's sequence number, and
-the next entry is written over the first. Nothing says so in the file: what is still there has row numbers that the log
-has passed. After a kill the entries that follow the log's last row without a gap are taken over. They are never synced;
-after a power cut those that still check and still follow are taken over too, the others were never durable. Each
-opening clears the file, durably, so that no entry of an earlier run can ever seem to follow. The checksum of an entry
-starts from the digest of its tag table.
+the next entry is written over the first. What is still behind it has row numbers that the log has passed, and four
+zeros stand between. After a kill the entries that the log has not passed are taken over. One that does not check is
+passed over: the next that does says by its row number how many rows are missing, so damage costs the one append that it
+hit, and is counted as in the log; only the rows of the last append are counted nowhere, as those of a torn tail, and
+reported where its head can still be read. They are never synced; after a power cut those that still check are taken
+over too, the others were never durable. Each opening clears the file, durably, so that no entry of an earlier run can
+ever seem to follow. The checksum of an entry starts from the digest of its tag table.
 
 The mark says what the log held when it was last synced: `end` bytes of `segment`, chunks before `sequence`, `rows`
 rows; and when the log was closed in order, else 0. So damage at the very end is not taken for a write cut short.
@@ -22,7 +24,7 @@ import contextlib
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +42,8 @@ _MARK_MAGIC: Final = b"EAFM"
 _ENTRY: Final = struct.Struct("<4sIIIQQq")
 _ENTRY_MAGIC: Final = b"EAFE"
 _CHECKED: Final = 8
+_END: Final = bytes(4)
+"""After the last entry: what stands behind is of no interest any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,15 @@ class Front:
     def put(self, gathered: Gathered, table: str) -> bool:
         """Accepted when it returns; False where there is no room left for it. Raises OSError."""
         payload = pack_plain(gathered.frame)
-        if self._at + _ENTRY.size + len(payload) > ROOM:
+        if self._at + _ENTRY.size + len(payload) + len(_END) > ROOM:
             return False
         rows = len(gathered.frame)
         entry = _ENTRY.pack(
             _ENTRY_MAGIC, 0, len(payload), rows, gathered.sequence, gathered.rows_before, gathered.written
         )
         checked = entry[_CHECKED:] + payload
-        disk.write(self._fd, entry[:4] + crc(checked, _salt(table)).to_bytes(4, "little") + checked, self._at)
+        check = crc(checked, _salt(table)).to_bytes(4, "little")
+        disk.write(self._fd, entry[:4] + check + checked + _END, self._at)
         self._at += _ENTRY.size + len(payload)
         return True
 
@@ -141,22 +146,85 @@ def mark_of(data: bytes) -> Mark | None:
     return Mark(*fields) if crc(data[_CHECKED : _MARK.size], 0) == check else None
 
 
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Bytes of the front, offset and size, where entries no longer check; `rows` are missing."""
+
+    offset: int
+    size: int
+    rows: int
+    first: int
+    last: int
+    """Between these times it was written, ns since 1970 UTC, 0 where nobody knows: of the entries around it."""
+
+
+@dataclass(slots=True)
+class Found:
+    """The entries of a front that the log has not passed, in order, what is missing before and between them, and what
+    lies behind the last one.
+    """
+
+    gathered: list[Gathered] = field(default_factory=list)
+    holes: list[Hole] = field(default_factory=list)
+    torn_bytes: int = 0
+    """Of what is no entry and no end: at least so many."""
+    torn_rows: int = 0
+    """Rows that these say they are."""
+
+
+def find_gathered(data: bytes, table: str, sequence: int, rows: int) -> Found:
+    """All entries that come after a log with this next sequence number and next row, over damage if need be."""
+    found, at, end = Found(), _FIRST, _FIRST
+    while at >= 0:
+        size, gathered = _entry_at(data, at, table)
+        if gathered is None or gathered.sequence < sequence or gathered.rows_before < rows:
+            at = data.find(_ENTRY_MAGIC, at + 1)
+            continue
+        if gathered.rows_before > rows:
+            since = found.gathered[-1].written if found.gathered else 0
+            found.holes.append(Hole(end, at - end, gathered.rows_before - rows, since, gathered.written))
+        found.gathered.append(gathered)
+        sequence, rows = gathered.sequence + 1, gathered.rows_before + len(gathered.frame)
+        at = end = at + size
+        if data[at : at + len(_END)] == _END:
+            return found
+    _tell_torn(found, data[end:], rows)
+    return found
+
+
+def _tell_torn(found: Found, rest: bytes, rows: int) -> None:
+    """Says what the bytes after the last entry are, where they are the head of one that would follow it."""
+    if len(rest) < _ENTRY.size or not rest.startswith(_ENTRY_MAGIC):
+        return
+    _, _, length, count, _, before, _ = _ENTRY.unpack_from(rest)
+    if before == rows and 0 < count < ROOM:
+        found.torn_bytes, found.torn_rows = min(_ENTRY.size + length, len(rest)), count
+
+
 def following(data: bytes, table: str, sequence: int, rows: int) -> Iterator[Gathered]:
-    """The entries that go on where the log ends: its next sequence number and its next row."""
-    at = _FIRST
-    while at + _ENTRY.size <= len(data):
-        magic, check, length, count, number, before, written = _ENTRY.unpack_from(data, at)
-        end = at + _ENTRY.size + length
-        if magic != _ENTRY_MAGIC or before != rows or number < sequence or end > len(data):
+    """The entries that go on where the log ends, its next sequence number and its next row, without a gap: for who
+    reads beside the agent, and may have read the file while it was written over.
+    """
+    for gathered in find_gathered(data, table, sequence, rows).gathered:
+        if gathered.rows_before != rows:
             return
-        if crc(data[at + _CHECKED : end], _salt(table)) != check:
-            return
-        try:
-            frame = unpack_frame(data[at + _ENTRY.size : end], count)
-        except ValueError:
-            return
-        yield Gathered(number, before, written, frame)
-        at, sequence, rows = end, number + 1, before + count
+        yield gathered
+        rows += len(gathered.frame)
+
+
+def _entry_at(data: bytes, at: int, table: str) -> tuple[int, Gathered | None]:
+    """Size and contents of the entry that begins here; None where there is none that checks."""
+    if at + _ENTRY.size > len(data):
+        return 0, None
+    magic, check, length, count, number, before, written = _ENTRY.unpack_from(data, at)
+    end = at + _ENTRY.size + length
+    if magic != _ENTRY_MAGIC or end > len(data) or crc(data[at + _CHECKED : end], _salt(table)) != check:
+        return 0, None
+    try:
+        frame = unpack_frame(data[at + _ENTRY.size : end], count)
+    except ValueError:
+        return 0, None
+    return end - at, Gathered(number, before, written, frame)
 
 
 def gathered_chunk(gathered: Gathered, tags: TagTable, lost: int) -> Chunk:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from edge_agent.journal import disk
-from edge_agent.journal.front import Mark, following, gathered_chunk, mark_of, read_front
+from edge_agent.journal.front import Found, Gathered, Mark, find_gathered, gathered_chunk, mark_of, read_front
 from edge_agent.journal.place import CursorState
 from edge_agent.journal.recovery import Tail, find_tail
 from edge_agent.journal.report import Damage, OpenReport
@@ -82,7 +82,9 @@ def _load(store: Store, opening: Opening) -> None:
     tail = find_tail(segments[-1], mark) if segments else None
     found = view_of(segments, tail)
     if tail is not None:
-        found = with_front(found, tail, front)
+        entries = find_gathered(front, tail.segment.header.table, found.sequence, found.rows)
+        found = with_front(found, tail, entries.gathered)
+        _tell(tail, entries, front)
     if segments and not store.was_set_aside(segments[0].number - 1):
         found = replace(found, oldest=max(found.oldest, segments[0].header.rows))
     opening.view = _past(found, states, mark)
@@ -100,6 +102,16 @@ def _load(store: Store, opening: Opening) -> None:
         set_aside=tuple(aside),
         missing_rows=opening.view.rows - found.rows,
     )
+
+
+def _tell(tail: Tail, entries: Found, front: bytes) -> None:
+    """What was damaged in the front stands among the damage of the segment where it would have come, behind its end."""
+    for hole in entries.holes:
+        at = tail.end + hole.offset
+        damage = Damage(tail.segment.number, at, hole.size, hole.rows, hole.first, hole.last)
+        tail.damaged.append((damage, front[hole.offset : hole.offset + hole.size]))
+    tail.torn_bytes += entries.torn_bytes
+    tail.torn_rows += entries.torn_rows
 
 
 def view_of(segments: Sequence[Segment], tail: Tail | None) -> View:
@@ -120,10 +132,8 @@ def view_of(segments: Sequence[Segment], tail: Tail | None) -> View:
     )
 
 
-def with_front(view: View, tail: Tail, front: bytes) -> View:
+def with_front(view: View, tail: Tail, gathered: Sequence[Gathered]) -> View:
     """Rows that were accepted and had not come to the segment when the process was killed."""
-    digest = tail.segment.header.table
-    gathered = list(following(front, digest, view.sequence, view.rows))
     packed = read_table(tail.segment.path) if gathered else None
     if packed is None:
         return view

@@ -7,7 +7,7 @@ from typing import Final
 
 from edge_agent.journal.chunk import Chunk, ChunkKind, Head
 from edge_agent.journal.segment import Segment
-from edge_agent.journal.tally import NOTHING, Tally
+from edge_agent.journal.tally import NOTHING, Tally, untold
 
 _MAX_GONE: Final = 64
 
@@ -68,7 +68,12 @@ class View:
         return self.front[0].head.rows_before if self.front else self.rows
 
     def after(self, head: Head, tally: Tally) -> "View":
-        """The view once this chunk, with so many rows of each machine, is written to the segment."""
+        """The view once this chunk, with so many rows of each machine, is written to the segment. Rows missing before
+        it are of no machine.
+        """
+        missing = head.rows_before - self.rows if head.rows else 0
+        if missing > 0:
+            tally += untold(missing)
         return replace(
             self,
             sequence=head.sequence + 1,
@@ -87,7 +92,16 @@ class View:
         groups = self.groups
         for chunk in self.front:
             groups -= chunk.tally or NOTHING
+        if missing := self._missing_within():
+            groups -= untold(missing)
         return replace(self, sequence=sequence, rows=self.settled_rows, groups=groups, front=())
+
+    def _missing_within(self) -> int:
+        """Rows missing between those in the front, which only damage leaves."""
+        if not self.front:
+            return 0
+        first, last = self.front[0].head, self.front[-1].head
+        return last.rows_after - first.rows_before - sum(chunk.head.rows for chunk in self.front)
 
     def place(self, sequence: int) -> int:
         """Index of the segment that holds this chunk or would hold it; 0 where all begin later."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_agent.journal.chunk import Chunk
-from edge_agent.journal.front import mark_of, read_front
+from edge_agent.journal.front import following, mark_of, read_front
 from edge_agent.journal.opening import view_of, with_front
 from edge_agent.journal.reader import Reader
 from edge_agent.journal.recovery import find_tail
@@ -72,5 +72,6 @@ def _view(path: Path) -> View:
     if not found:
         return View()
     tail = find_tail(found[-1], mark_of(front))
-    view = with_front(view_of(found, tail), tail, front)
+    view = view_of(found, tail)
+    view = with_front(view, tail, list(following(front, tail.segment.header.table, view.sequence, view.rows)))
     return replace(view, oldest=max(view.oldest, found[0].header.rows))

@@ -144,10 +144,10 @@ class Writer:
             self.abandon()
 
     def _bring_in(self) -> None:
-        """What an earlier run left in the front becomes a chunk of its own segment."""
+        """What an earlier run left in the front becomes a chunk of its own segment; several where rows are missing."""
         before, front = self.view, self.view.front
         if front:
-            self._put(before.settled(front[-1].head.sequence), front, _merged(front, _NOTHING))
+            self._put(before.settled(front[0].head.sequence), front, [_recovered(run) for run in _runs(front)])
             self.view = replace(self.view, sequence=before.sequence, rows=before.rows)
 
     def begin(self) -> None:
@@ -413,3 +413,21 @@ def _merged(front: Sequence[Chunk], frame: Frame) -> list[Entry]:
     if len(frame):
         return frame_entries(Frame.concat([*parts, frame]))
     return frame_entries(Frame.concat(parts), front[-1].head.written)
+
+
+def _runs(front: Sequence[Chunk]) -> list[list[Chunk]]:
+    """Chunks between which no rows are missing."""
+    runs: list[list[Chunk]] = []
+    for chunk in front:
+        if runs and runs[-1][-1].head.rows_after == chunk.head.rows_before:
+            runs[-1].append(chunk)
+        else:
+            runs.append([chunk])
+    return runs
+
+
+def _recovered(run: Sequence[Chunk]) -> Entry:
+    """They as one, with the last one's number, so that a cursor that has passed some of them finds the others."""
+    first, last = run[0].head, run[-1].head
+    (entry,) = _merged(run, _NOTHING)
+    return replace(entry, sequence=last.sequence, row=first.rows_before)

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -122,6 +123,17 @@ def test_discover_writes_a_link_that_the_check_accepts(server: Source, tmp_path:
     (tmp_path / "tags.csv").write_text("tag,node\na,i=2258\n")
     out = io.StringIO()
     assert check(tmp_path / "config.yaml", language, out) == 0, out.getvalue()
+
+
+def test_discover_says_that_nothing_is_encrypted(space: SpaceServer, tmp_path: Path) -> None:
+    code, text = discovery(space.url, output=tmp_path / "links.yaml")
+    assert code == 0
+    assert "No endpoint is encrypted" in text
+    (tmp_path / "config.yaml").write_text(HEAD + (tmp_path / "links.yaml").read_text("utf-8"), "utf-8")
+    (tmp_path / "tags.csv").write_text("tag,node\na,i=2258\n")
+    out = io.StringIO()
+    assert check(tmp_path / "config.yaml", "en", out) == 0, out.getvalue()
+    assert "INSECURE" in out.getvalue()
 
 
 def test_discover_where_nobody_listens() -> None:
@@ -326,6 +338,22 @@ def test_read_in_words(space: SpaceServer) -> None:
     assert "1 (운전)" in reading(space.url, ["nsu=urn:test:space;s=s1"])[1]
     with pytest.raises(Unsupported, match="no address"):
         reading(space.url, ["what is this"])
+
+
+def test_by_an_address_too_a_server_must_be_accepted_once(
+    fast: Uafast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_AGENT_STATE", str(tmp_path))
+    order = ReadOrder(server_of(fast.url, "", Access()), [fast.node_id(0)], Speech("en"))
+    with pytest.raises(Refused, match="opcua trust accept"):
+        read(order, SystemClock(), io.StringIO())
+    folder = tmp_path / "identity" / "opcua"
+    (pending,) = (folder / "pending").glob("*.der")
+    (folder / "trusted").mkdir(exist_ok=True)
+    shutil.copy(pending, folder / "trusted" / "plc.der")
+    out = io.StringIO()
+    assert read(order, SystemClock(), out) == 0
+    assert "Good" in out.getvalue()
 
 
 def test_read_takes_tags_of_a_configured_link(fast: Uafast, tmp_path: Path) -> None:

@@ -139,13 +139,19 @@ def remount(folder: Path, how: str) -> None:
 
 
 def faketime(clock: Path) -> dict[str, str]:
-    """The environment of a process whose wall clock (alone) says what the file `clock` says."""
+    """The environment of a process whose wall clock (alone) says what the file `clock` says.
+
+    Without the "fix" libfaketime takes monotonic deadlines of `pthread_cond_timedwait` for other ones, and each such
+    wait ends at once: a thread that waits for the interpreter's lock then burns what its holder needs. Beside two busy
+    loops the agent took 5.7 times the CPU and answered after 6.7 s instead of 0.03, whether the clock jumped or not.
+    """
     if FAKETIME is None:
         require_service("libfaketime", "apt-get install libfaketime")
     return {
         "LD_PRELOAD": str(FAKETIME),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         "FAKETIME_CACHE_DURATION": "1",
         "NO_FAKE_STAT": "1",
     }

@@ -56,7 +56,7 @@ class SpaceServer(Source):
         self.process.stop()
         self.shift = shift
         self.process.command = [str(part) for part in self._command()]
-        self.start()
+        self.start(100.0)
 
 
 async def _fill(server: Any, index: int, tags: int) -> None:

@@ -46,6 +46,8 @@ from tests.servers.process import ServerProcess, free_port, poll
 from tests.servers.sources import NodeOpcua, Source, Uafast
 
 MACHINE = Machine("plant", "a", "machine1", "press")
+pytestmark = pytest.mark.timeout(150)  # a server of asyncua or Node.js takes 20 s to start on a crowded machine
+START_S = 100.0
 INSECURE = 'security: {policy: "None", insecure: loopback}'
 HEAD = """site: {name: plant}
 machines:
@@ -60,8 +62,11 @@ def running(kind: type[Source], folder: Path, **options) -> Iterator[Source]:
         source = kind(folder, **options)
     except MissingService as missing:
         require_service(missing.name, missing.how)
-    with source:
+    source.start(START_S)
+    try:
         yield source
+    finally:
+        source.stop()
 
 
 @pytest.fixture(scope="module")

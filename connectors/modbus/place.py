@@ -1,5 +1,6 @@
 """Where a Modbus link leads and how its frames travel, as written in the configuration."""
 
+import os
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -110,6 +111,13 @@ class ModbusPlace(LinkSection):
 
         found = caution(str(self.port))
         return () if found is None else (("port", *found),)
+
+    def agreement(self) -> tuple[str, str, str] | None:
+        """A serial port, by whichever of its names, and how it is set up."""
+        if not self.is_serial:
+            return None
+        line = f"{self.transport} {self.baud} {self.data_bits}{self.parity[0].upper()}{self.stop_bits}"
+        return "port", os.path.realpath(str(self.port)), line
 
     @property
     def is_serial(self) -> bool:

@@ -172,6 +172,11 @@ class LinkSection(Section):
         """What works but should be looked at on this machine: key, what it is, what to do."""
         return ()
 
+    def agreement(self) -> tuple[str, str, str] | None:
+        """What of this machine the link shares with others that name it too: key, what it is, and the settings on which
+        they must agree. None where it has its place for itself."""
+        return None
+
     def insecure(self) -> Words | None:
         """That this link does without the protection that its protocol has, and the reason that a person gave."""
         return None

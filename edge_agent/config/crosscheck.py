@@ -201,5 +201,21 @@ def warnings_of(document: Document, config: AgentConfig, tags: TagTable) -> Iter
     for place, link in enumerate(config.links):
         for key, cause, cure in link.cautions():
             yield fault("warn.link", document.value_place(document.find(("links", place, key))), cause=cause, cure=cure)
+    yield from _quarrels(document, config)
     if not config.sinks:
         yield fault("warn.sinks", Place(document.source.name, 0, 0))
+
+
+def _quarrels(document: Document, config: AgentConfig) -> Iterator[Fault]:
+    """Links that want one thing with different settings: only the first that opens it gets it."""
+    first: dict[str, tuple[str, str, Place]] = {}
+    for place, link in enumerate(config.links):
+        agreed = link.agreement()
+        if agreed is None:
+            continue
+        key, thing, settings = agreed
+        here = document.value_place(document.find(("links", place, key)))
+        other, others, spot = first.setdefault(thing, (link.name, settings, here))
+        if others != settings:
+            facts = {"thing": thing, "settings": settings, "other": other, "others": others, "first": _spot(spot)}
+            yield fault("warn.quarrel", here, link=link.name, **facts)

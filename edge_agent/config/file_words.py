@@ -189,6 +189,15 @@ FILES: Final[dict[str, Entry]] = {
         "Add an influxdb entry to 'sinks' to send them to a hub.",
     ),
     "warn.link": entry("EA-154", "{cause}", "{cause}", "{cure}", "{cure}"),
+    "warn.quarrel": entry(
+        "EA-154",
+        "링크 '{link}'은(는) {thing} 포트를 {settings} 로, 링크 '{other}'({first})은(는) {others} 로 씁니다. "
+        "먼저 연 링크만 통신합니다.",
+        "Link '{link}' wants {thing} with {settings}, link '{other}' ({first}) with {others}: "
+        "only the one that opens it first will read.",
+        "한 회선의 모든 장치를 같은 통신속도와 패리티로 맞추고, 두 링크에 같은 값을 쓰십시오.",
+        "Set all devices of the line to the same baud rate and parity, and write the same in both links.",
+    ),
     "warn.machine": entry(
         "EA-153",
         "설비 '{machine}'에는 태그가 없습니다.",

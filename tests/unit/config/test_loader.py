@@ -257,3 +257,28 @@ def test_any_value_in_any_place_gives_a_configuration_or_faults(folder: Path, da
         load(write(folder, yaml.safe_dump(tree, allow_unicode=True)), Sections())
     except ConfigError as error:
         check_faults(error)
+
+
+def test_links_that_disagree_on_one_serial_port_are_named_with_their_places(folder: Path) -> None:
+    (folder / "port").touch()
+    (folder / "by-id").symlink_to(folder / "port")
+    (folder / "other").touch()
+    lines = [
+        "  - {name: first, connector: modbus, machine: ht1, transport: rtu, port: PORT, baud: 9600, TAGS: a}",
+        "  - {name: second, connector: modbus, machine: ht1, transport: rtu, port: PORT, baud: 9600, TAGS: b}",
+        "  - {name: third, connector: modbus, machine: ht1, transport: rtu, port: BYID, baud: 19200, TAGS: c}",
+        "  - {name: fourth, connector: modbus, machine: ht1, transport: rtu, port: OTHER, baud: 19200, TAGS: d}",
+    ]
+    for number, line in enumerate(lines):
+        tags = f"tags: [{{tag: s{number}, address: HR:0, type: int16}}]"
+        lines[number] = line.rpartition("TAGS")[0] + f"devices: [{{{tags}}}]}}"
+    text = GOOD.replace("sinks:", "\n".join([*lines, "sinks:"]))
+    for word, name in {"PORT": "port", "BYID": "by-id", "OTHER": "other"}.items():
+        text = text.replace(word, str(folder / name))
+    quarrels = [one for one in loaded(folder, text).warnings if "second" in one.cause.en or "third" in one.cause.en]
+    (one,) = quarrels
+    at = text.splitlines().index(next(line for line in text.splitlines() if "third" in line)) + 1
+    assert (one.code, one.line, one.excerpt != "") == ("EA-154", at, True)
+    assert f"Link 'third' wants {folder / 'port'} with rtu 19200 8N1, link 'first'" in one.cause.en
+    assert f"agent.yaml:{at - 2}) with rtu 9600 8N1" in one.cause.en
+    assert "링크 'third'" in one.cause.ko

@@ -7,7 +7,6 @@ once in the log, and the link learns anew.
 """
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 import structlog
+
+from edge_agent.replacement import replace
 
 _log = structlog.get_logger("memory")
 SCHEMA: Final = 1
@@ -63,7 +64,7 @@ class LinkMemory:
     def write(self, data: bytes) -> None:
         """Replaces the file. Never fails: a disk that refuses is said once. Blocks; made for a worker thread."""
         try:
-            _replace(self._path, data)
+            replace(self._path, data)
         except OSError as error:
             if not self._refused:
                 _log.warning("memory_not_written", path=str(self._path), reason=str(error))
@@ -120,13 +121,3 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     if document["crc"] != _crc(parts):
         raise ValueError("crc")
     return parts
-
-
-def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -28,7 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from connectors.opcua import faults
 from connectors.opcua.certificate import application_uri, der_of, parse
 from connectors.opcua.config import OpcUaSecurity
-from connectors.opcua.trust import write
+from edge_agent.replacement import replace
 
 YEARS: Final = 10
 KEY_BITS: Final = 2048
@@ -108,7 +108,7 @@ def _finish(folder: Path) -> None:
         return
     if key.exists():
         for name, mode in (("der", 0o644), ("key.pem", 0o600)):
-            write(folder / f"previous.{name}", (folder / f"own.{name}").read_bytes(), mode)
+            replace(folder / f"previous.{name}", (folder / f"own.{name}").read_bytes(), mode)
     with suppress(FileNotFoundError):  # another process finishes it too
         key.replace(folder / "own.key.pem")
     with suppress(FileNotFoundError):
@@ -153,8 +153,8 @@ def _make(certificate: Path, key_file: Path, uri: str, now: datetime) -> None:
     """The certificate is written last: with it the pair is whole."""
     key = rsa.generate_private_key(65537, KEY_BITS)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    write(key_file, pem, 0o600)
-    write(certificate, der_of(_self_signed(key, uri, now)), 0o644)
+    replace(key_file, pem, 0o600)
+    replace(certificate, der_of(_self_signed(key, uri, now)), 0o644)
 
 
 def _self_signed(key: rsa.RSAPrivateKey, uri: str, now: datetime) -> x509.Certificate:

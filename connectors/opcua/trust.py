@@ -15,7 +15,6 @@ import json
 import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +34,11 @@ from connectors.opcua.certificate import (
     thumbprint,
 )
 from edge_agent.api import Refused
+from edge_agent.replacement import replace
 
 STATES: Final = ("pending", "trusted", "issuers", "rejected")
 _KINDS: Final = (".der", ".pem", ".crt", ".cer")
 _LISTS: Final = (".crl", ".der", ".pem")
-_FOLDER_MODE: Final = 0o750
 _FILE_MODE: Final = 0o640
 _PEOPLE: Final = range(1000, 60_000)
 """User numbers of people; services have others."""
@@ -133,8 +132,8 @@ class TrustFolder:
     def _put(self, entry: Entry) -> None:
         facts = {"url": entry.url, "first_seen_ns": entry.first_seen}
         try:
-            write(entry.path.with_suffix(".json"), json.dumps(facts).encode(), _FILE_MODE)
-            write(entry.path, der_of(entry.certificate), _FILE_MODE)
+            replace(entry.path.with_suffix(".json"), json.dumps(facts).encode(), _FILE_MODE)
+            replace(entry.path, der_of(entry.certificate), _FILE_MODE)
         except OSError as error:
             raise trust_faults.unwritable(str(entry.path), error) from error
 
@@ -201,48 +200,6 @@ def _remove(path: Path) -> None:
 
 def _file_name(text: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in text.removeprefix("opc.tcp://"))[:80]
-
-
-def write(path: Path, data: bytes, mode: int) -> None:
-    """Whole or not at all, also when the power goes, and for the owner of the folder above; raises OSError."""
-    make_folder(path.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            os.fchmod(handle, mode)
-            _give(handle, path.parent)
-            out.write(data)
-            out.flush()
-            os.fsync(handle)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def make_folder(folder: Path) -> None:
-    """Makes it and what is missing above it, each for the owner of the one above; raises OSError."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(_FOLDER_MODE, exist_ok=True)
-    _give(folder, folder.parent)
-
-
-def _give(what: int | Path, like: Path) -> None:
-    """root's work belongs to whom the folder belongs to."""
-    owner = like.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        os.chown(what, owner.st_uid, owner.st_gid)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def command(verb: str, root: Path, *words: str) -> str:

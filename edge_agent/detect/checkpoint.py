@@ -11,7 +11,6 @@ cannot be read is set aside as `….damaged` and detection starts fresh: opening
 
 import io
 import json
-import os
 import zipfile
 import zlib
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from edge_agent.detect.deviation import Deviation, Group
 from edge_agent.detect.outage import Outage
 from edge_agent.errors import DetectionError, Words
 from edge_agent.model import Event, EventClass, EventState, Label, Severity, TagTable
+from edge_agent.replacement import replace
 
 SCHEMA: Final = 1
 _UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -155,19 +155,8 @@ def _check_words(state: Int64) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    new = path.with_name(path.name + ".new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace(path, content)
     except OSError as error:
         raise DetectionError(
             "write checkpoint",

@@ -185,10 +185,11 @@ class Modem:
         scope.cancel()
 
 
-async def test_modems_dial_in_and_are_known_by_what_they_say() -> None:
+@pytest.mark.parametrize(("framing", "framer"), [("rtu", FramerType.RTU), ("tcp", FramerType.SOCKET)])
+async def test_modems_dial_in_and_are_known_by_what_they_say(framing: str, framer: FramerType) -> None:
     units, agent = free_port(), free_port()
-    server = ModbusTcpServer(devices(), framer=FramerType.RTU, address=("127.0.0.1", units))
-    place = {"host": "127.0.0.1", "port": agent, "transport": "dial_in"}
+    server = ModbusTcpServer(devices(), framer=framer, address=("127.0.0.1", units))
+    place = {"host": "127.0.0.1", "port": agent, "transport": "dial_in", "framing": framing}
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(running(server))
         tasks = await stack.enter_async_context(anyio.create_task_group())

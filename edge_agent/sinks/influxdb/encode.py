@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.api import Kind, kernel_faults
+from edge_agent.api import Kind, kernel_faults, places
 from edge_agent.model.frame import Float64, Int32, Int64, UInt8, UInt64
 from edge_agent.sinks.influxdb.schema import LineTable
 
@@ -86,7 +86,7 @@ class Encoder:
         """The lines of these rows, and how many. With `alone` every row gets a line of its own."""
         if not len(columns):
             return b"", 0
-        machine = table.machine[columns.tag]
+        machine = table.machine[places(columns.tag)]
         starts = np.arange(len(columns)) if alone else line_starts(machine, columns.time)
         if self._write_lines is None:
             return write_lines_slowly(columns, machine, starts, table), len(starts)

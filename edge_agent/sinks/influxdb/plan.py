@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.api import Batch, Frame, Kind, TagTable, is_good
+from edge_agent.api import Batch, Frame, Kind, TagTable, is_good, places
 from edge_agent.model.status import is_uncertain
 from edge_agent.sinks.influxdb import schema
 from edge_agent.sinks.influxdb.encode import Columns
@@ -148,10 +148,14 @@ class Plan:
             stored = np.ones(len(rows), np.bool_)
             stored[refused[refused < len(rows)]] = False
             rows, tag, time = rows[stored], tag[stored], time[stored]
-        overwrote = rows[told.stored[tag] == time]
-        told.stored[tag] = time
+        at = places(tag)
+        overwrote = rows[told.stored[at] == time]
+        told.stored[at] = time
         known = _known(frame, told.tags)
-        told.status[frame.tag[known]] = frame.status[known]
+        if known.all():
+            told.status[places(frame.tag)] = frame.status
+        else:
+            told.status[frame.tag[known]] = frame.status[known]
         told.texts.update(self.texts)
         for extra in (self.extras[i - len(self.rows)] for i in refused.tolist() if i >= len(self.rows)):
             if extra.text is not None:
@@ -211,14 +215,14 @@ def _in_line_order(
     frame: Frame, time: npt.NDArray[np.int64], rows: Rows, table: LineTable, given_up: GivenUp
 ) -> tuple[Rows, Columns]:
     """Sorts by time and machine; of two values of one tag at one time the later row stays."""
-    tag = frame.tag[rows]
-    when = time[rows]
-    key = _line_key(when, table.rank[tag], len(table.rank))
+    some: Rows | slice = rows if len(rows) < len(frame) else slice(None)
+    tag, when = frame.tag[some], time[some]
+    key = _line_key(when, table.rank[places(tag)], len(table.rank))
     if key is None:
         order = np.lexsort((table.rank[tag], when))
         same = (tag[order][1:] == tag[order][:-1]) & (when[order][1:] == when[order][:-1])
     elif (key[1:] > key[:-1]).all():
-        return rows, Columns(tag, when, frame.bits[rows], frame.kind[rows])
+        return rows, Columns(tag, when, frame.bits[some], frame.kind[some])
     else:
         order = np.argsort(key, kind="stable")
         same = key[order][1:] == key[order][:-1]
@@ -244,8 +248,11 @@ def _status_changes(
     frame: Frame, time: npt.NDArray[np.int64], known: Mask, table: LineTable, before: npt.NDArray[np.int64]
 ) -> list[Extra]:
     """One line for each row whose status is not its tag's last one; of several at one stored time the last."""
-    new = known.copy()
-    new[known] = frame.status[known] != before[frame.tag[known]]
+    if known.all():
+        new = frame.status != before[places(frame.tag)]
+    else:
+        new = known.copy()
+        new[known] = frame.status[known] != before[frame.tag[known]]
     if not new.any():
         return []
     touched = np.zeros(len(table.tags), np.bool_)

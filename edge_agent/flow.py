@@ -27,7 +27,6 @@ from edge_agent.journal.roller import Roller
 from edge_agent.live import Live
 from edge_agent.memory import Memories
 from edge_agent.metrics import Metrics
-from edge_agent.model import Frame
 from edge_agent.news import News
 from edge_agent.rolling import Rolling
 from edge_agent.score import Scoring
@@ -122,7 +121,7 @@ class Agent:
                     closing.start_soon(delivery.close)
             await self.store.sync()
             await self.store.count_losses(last=True)
-            await self._store_last_events()
+            await self.store.turn()
             await self.store.close()
             await self.memories.write()
             background.cancel_scope.cancel()
@@ -146,11 +145,7 @@ class Agent:
             self.inbox.close()
             if self.scoring is not None:
                 self.scoring.close()
-        await self._store_last_events()
-
-    async def _store_last_events(self) -> None:
-        _, events = await self.inbox.take(0)
-        await self.store.accept(Frame.empty(), events)
+        await self.store.turn()
 
     def _say_how_the_journal_opened(self) -> None:
         report, view = self.journal.report, self.journal.view
@@ -176,7 +171,7 @@ class Agent:
     @property
     def on_the_way(self) -> int:
         """Values collected in this run that the journal has not accepted yet."""
-        return self.inbox.values + self.inbox.losing + self.store.door.pending
+        return self.inbox.door.on_the_way
 
     @property
     def door_balanced(self) -> bool:
@@ -185,12 +180,12 @@ class Agent:
         The journal's own count must say the same, except at the instant when it is just taking rows, and where it was
         opened only later in this run and so found rows of earlier ones.
         """
-        door = self.store.door
-        if self.inbox.collected != self.inbox.values + self.inbox.losing + door.all:
+        door = self.inbox.door
+        if not door.balanced:
             return False
         taken = self.journal.view.collected - self._collected_before
         return (
-            door.pending + self.inbox.losing > 0
+            door.pending + door.losing > 0
             or self.journal.report is not self._opened
             or taken == door.accepted + door.given_up
         )

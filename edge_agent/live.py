@@ -1,7 +1,9 @@
 """The newest row of every tag: what the status shows. Columns, one row a tag."""
 
+import copy
 from collections.abc import Sequence
-from typing import Final
+from threading import Lock
+from typing import Final, Self
 
 import numpy as np
 
@@ -11,11 +13,14 @@ KEPT_EVENTS: Final = 50
 
 
 class Live:
-    """Kept by the event loop's thread; `update` is a handful of numpy scatters a frame."""
+    """Kept by the store's thread; who looks from another one looks at a `picture`. `update` is a handful of numpy
+    scatters a frame.
+    """
 
     def __init__(self, tags: TagTable) -> None:
         n = len(tags)
         self.tags = tags
+        self._lock = Lock()
         self.bits = np.zeros(n, np.uint64)
         self.kind = np.full(n, Kind.NONE, np.uint8)
         self.status = np.full(n, Status.BAD_WAITING_FOR_INITIAL_DATA, np.uint32)
@@ -29,28 +34,38 @@ class Live:
 
     def update(self, frame: Frame) -> None:
         """Takes the rows in order: where a tag comes twice the later row stays."""
-        tag = places(frame.tag)
-        self.bits[tag] = frame.bits
-        self.kind[tag] = frame.kind
-        self.status[tag] = frame.status
-        self.time[tag] = frame.time
-        self.received[tag] = frame.received
-        read = (frame.flags & Flag.AGENT) == 0
-        if read.all():
-            self.seen[tag] = True
-        else:
-            self.seen[frame.tag[read]] = True
-        if frame.texts:
-            for row in np.flatnonzero(frame.kind == Kind.TEXT):
-                self.texts[int(frame.tag[row])] = frame.texts[int(frame.bits[row])]
+        with self._lock:
+            tag = places(frame.tag)
+            self.bits[tag] = frame.bits
+            self.kind[tag] = frame.kind
+            self.status[tag] = frame.status
+            self.time[tag] = frame.time
+            self.received[tag] = frame.received
+            read = (frame.flags & Flag.AGENT) == 0
+            if read.all():
+                self.seen[tag] = True
+            else:
+                self.seen[frame.tag[read]] = True
+            if frame.texts:
+                for row in np.flatnonzero(frame.kind == Kind.TEXT):
+                    self.texts[int(frame.tag[row])] = frame.texts[int(frame.bits[row])]
 
     def note(self, events: Sequence[Event]) -> None:
         """Takes events; one that closes takes the place of its opening."""
-        for event in events:
-            self.events.pop(event.id, None)
-            self.events[event.id] = event
-        for old in list(self.events)[:-KEPT_EVENTS]:
-            del self.events[old]
+        with self._lock:
+            for event in events:
+                self.events.pop(event.id, None)
+                self.events[event.id] = event
+            for old in list(self.events)[:-KEPT_EVENTS]:
+                del self.events[old]
+
+    def picture(self) -> Self:
+        """All of it as it is between two updates."""
+        with self._lock:
+            picture = copy.copy(self)
+            for name in ("bits", "kind", "status", "time", "received", "seen", "texts", "events"):
+                setattr(picture, name, getattr(self, name).copy())
+        return picture
 
     def value(self, number: int) -> float | int | bool | str | None:
         """The newest value of a tag for people's eyes; None where it has none."""

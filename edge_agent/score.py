@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from threading import Condition
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -40,7 +41,8 @@ class Scoring:
         self._limit, self._save_every = limit, save_every
         self._frames: deque[Frame] = deque()
         self._waiting = 0
-        self._some, self._enough = anyio.Event(), anyio.Event()
+        self._news = Condition()
+        """Of frames, and of the end. Also their lock."""
         self._closing = anyio.Event()
         self._loading = anyio.CancelScope()
         self._failure: DetectionError | None = None
@@ -56,22 +58,25 @@ class Scoring:
         return self._failure or (self.detection.refused if self.detection is not None else None)
 
     def offer(self, frame: Frame) -> None:
-        """Queues a frame for scoring, or counts it as skipped; never waits."""
-        if self._failure or (self._waiting + len(frame) > self._limit and self._waiting):
-            self.skipped += len(frame)
-            return
-        self._frames.append(frame)
-        self._waiting += len(frame)
-        self._some.set()
-        if self._waiting >= min(BLOCK_ROWS, self._limit // 2):
-            self._enough.set()
+        """Queues a frame for scoring, or counts it as skipped; never waits. For any thread."""
+        with self._news:
+            if self._failure or (self._waiting + len(frame) > self._limit and self._waiting):
+                self.skipped += len(frame)
+                return
+            self._frames.append(frame)
+            self._waiting += len(frame)
+            if len(self._frames) == 1 or self._has_enough():
+                self._news.notify()
+
+    def _has_enough(self) -> bool:
+        return self._waiting >= min(BLOCK_ROWS, self._limit // 2) or self._closing.is_set()
 
     def close(self) -> None:
         """Score what waits, save, and return from `run`. Kernels that are still being compiled are not waited for."""
         self._closing.set()
         self._loading.cancel()
-        self._some.set()
-        self._enough.set()
+        with self._news:
+            self._news.notify()
 
     async def run(self) -> None:
         """Runs until `close`; a fault of a detector ends scoring for a while, never collection."""
@@ -89,7 +94,9 @@ class Scoring:
 
     def _give_up(self, error: Exception) -> None:
         self.detection, self._failure = None, error if isinstance(error, DetectionError) else _unexpected(error)
-        self.skipped += sum(len(frame) for frame in self._take())
+        frames = self._take()
+        with self._news:
+            self.skipped += sum(map(len, frames))
 
     async def _run(self) -> None:
         with anyio.CancelScope() as self._loading:
@@ -101,11 +108,8 @@ class Scoring:
         saved = ticked = self._clock.monotonic()
         while not self._closing.is_set() or self._frames:
             self._tell(detection)
-            await self._gather()
+            events, ticked = await self._worker.run(partial(self._next, detection, ticked))
             now = self._clock.monotonic()
-            tick = now - ticked >= 1.0
-            events = await self._worker.run(partial(self._score, detection, self._take(), tick))
-            ticked = now if tick else ticked
             if events:
                 self._say(events)
             if now - saved >= self._save_every:
@@ -115,13 +119,18 @@ class Scoring:
         await self._worker.run(detection.save)
         self._tell(detection)
 
-    async def _gather(self) -> None:
+    def _next(self, detection: "Detection", ticked: float) -> tuple[list[Event], float]:
+        """Scores what comes next, and ticks once a second; what came of it, and when it ticked last."""
+        self._gather()
+        now = self._clock.monotonic()
+        tick = now - ticked >= 1.0
+        return self._score(detection, self._take(), tick), now if tick else ticked
+
+    def _gather(self) -> None:
         """Waits for a frame, and then for those that follow soon; at most until it is time for a tick."""
-        with anyio.move_on_after(1.0):
-            await self._some.wait()
-            with anyio.move_on_after(GATHERED_S):
-                await self._enough.wait()
-        self._some, self._enough = anyio.Event(), anyio.Event()
+        with self._news:
+            if self._news.wait_for(lambda: self._frames or self._closing.is_set(), 1.0):
+                self._news.wait_for(self._has_enough, GATHERED_S)
 
     def _tell(self, detection: "Detection") -> None:
         """What detection survived."""
@@ -130,9 +139,10 @@ class Scoring:
             _log.warning("detection_impaired", error=str(notice))
 
     def _take(self) -> list[Frame]:
-        frames = list(self._frames)
-        self._frames.clear()
-        self._waiting = 0
+        with self._news:
+            frames = list(self._frames)
+            self._frames.clear()
+            self._waiting = 0
         return frames
 
     def _score(self, detection: "Detection", frames: list[Frame], tick: bool) -> list[Event]:

@@ -61,7 +61,7 @@ class Rates:
 
     def snapshot(self) -> dict[str, float]:
         """The `rates` part of the status."""
-        collected = self._agent.inbox.collected
+        collected = self._agent.inbox.door.collected
         return {
             "values_per_s": round(sum(self.links.values()), 1),
             "cpu_s": round(time.process_time(), 3),
@@ -87,7 +87,7 @@ def snapshot(agent: "Agent", *, tags: bool = True) -> dict[str, Any]:
         "machines": _machines(agent, tags=tags),
         "links": [_link(agent, s.health) for s in agent.links],
         "detection": _detection(agent),
-        "events": [_event(event) for event in reversed(agent.live.events.values())],
+        "events": [_event(event) for event in reversed(agent.live.picture().events.values())],
         "journal": _journal(agent),
         "ledger": [row | {"machines": _by_machine(agent, row["sink"])} for row in ledger_rows(agent)],
         "rates": agent.rates.snapshot(),
@@ -134,14 +134,14 @@ def _machines(agent: "Agent", *, tags: bool) -> list[dict[str, Any]]:
     if not tags:
         paths = {tag.machine.path: tag.machine.label for tag in agent.tags}
         return [{"path": path, "label": _label(label)} for path, label in paths.items()]
-    now = agent.clock.wall()
+    live, now = agent.live.picture(), agent.clock.wall()
     for number, tag in enumerate(agent.tags):
         machine = machines.setdefault(
             tag.machine.path, {"path": tag.machine.path, "label": _label(tag.machine.label), "tags": []}
         )
-        status = int(agent.live.status[number])
-        received = int(agent.live.received[number])
-        value = agent.live.value(number)
+        status = int(live.status[number])
+        received = int(live.received[number])
+        value = live.value(number)
         meaning = tag.meaning(value)
         machine["tags"].append(
             {
@@ -155,8 +155,8 @@ def _machines(agent: "Agent", *, tags: bool) -> list[dict[str, Any]]:
                 "status_name": status_name(status),
                 "quality": quality_of(status).name.lower(),
                 "age_s": round((now - received) / 1e9, 3) if received else None,
-                "time_ns": int(agent.live.time[number]),
-                "seen": bool(agent.live.seen[number]),
+                "time_ns": int(live.time[number]),
+                "seen": bool(live.seen[number]),
             }
         )
     return list(machines.values())

@@ -1,9 +1,8 @@
 """The stage in the middle of the road: inbox -> live view, detection, journal. One at a time, in order."""
 
+import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 import anyio
@@ -15,7 +14,7 @@ from edge_agent.errors import JournalError
 from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
 from edge_agent.live import Live
-from edge_agent.loss import COUNT_S, Loss, Losses
+from edge_agent.loss import COUNT_S, Losses
 from edge_agent.model import Event, Frame
 from edge_agent.news import News
 from edge_agent.score import Scoring
@@ -24,6 +23,8 @@ from edge_agent.worker import Worker
 _log = structlog.get_logger("journal")
 IDLE_S: Final = 1.0
 """The stage turns at least this often, so that the watchdog sees it alive when nothing comes."""
+TRIP_S: Final = 1.0
+"""So long the stage goes on in its thread before it looks at the event loop again: each trip has its price."""
 COMMIT_BYTES: Final = 32 << 10
 """So much that is accepted and not durable is made durable before the interval is over …"""
 SPACING_S: Final = 0.5
@@ -32,22 +33,6 @@ EVENTS_SPACING_S: Final = 0.1
 """Events are made durable at once, in a storm of them at least this long after the last time."""
 _JOINED: Final = 10_000
 """While the journal refuses, what waits is joined to frames of up to this many values: many small ones cost memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Values of this run that left the inbox, by where they are. Replaced whole, so that the sum always agrees."""
-
-    pending: int = 0
-    """Collected, and not yet accepted by the journal."""
-    accepted: int = 0
-    given_up: int = 0
-    """Counted in the journal's ledger as lost at the door."""
-
-    @property
-    def all(self) -> int:
-        """Every value that left the inbox."""
-        return self.pending + self.accepted + self.given_up
 
 
 class Store:
@@ -70,52 +55,61 @@ class Store:
         self._writer = Worker("journal")
         self._syncer = anyio.CapacityLimiter(1)
         self._pressed, self._pressing = anyio.Event(), IDLE_S
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._losses = Losses(live.tags, live.tags[0].machine.site if len(live.tags) else "", clock)
         self._counted = -COUNT_S
-        self.door = Door()
         self.progress = clock.monotonic()
         """Monotonic time of the stage's last turn: what the watchdog looks at."""
 
     async def run(self) -> None:
         """Runs until the inbox is closed and empty."""
-        while not self._inbox.closed or self._inbox.values:
-            frames, events = await self._inbox.take(IDLE_S)
-            self.progress = self._clock.monotonic()
-            for frame in frames:
-                self._live.update(frame)
-                if self._scoring is not None:
-                    self._scoring.offer(frame)
-            self._live.note(events)
-            await self.accept(Frame.concat(frames), events)
-            if self.progress - self._counted >= COUNT_S:
-                await self.count_losses()
+        while not self._inbox.closed or self._inbox.door.waiting:
+            await self._writer.run(self._turns)
+
+    def _turns(self) -> None:
+        """What comes in TRIP_S seconds, without the event loop."""
+        end = self._clock.monotonic() + TRIP_S
+        while (rest := end - self._clock.monotonic()) > 0 and not self._inbox.closed:
+            self._turn(rest)
+        if self._inbox.closed:
+            self._turn(0.0)
+
+    async def turn(self) -> None:
+        """Takes what waits in the inbox, and tries again what the journal refused."""
+        await self._writer.run(lambda: self._turn(0.0))
+
+    def _turn(self, wait: float) -> None:
+        frames, events = self._inbox.take(wait)
+        self.progress = self._clock.monotonic()
+        for frame in frames:
+            self._live.update(frame)
+            if self._scoring is not None:
+                self._scoring.offer(frame)
+        self._live.note(events)
+        if frames or events:
+            self._pend(Frame.concat(frames), events)
+        if self._pending:
+            self._append_pending()
+            self._press()
+        if self.progress - self._counted >= COUNT_S:
+            self._count_losses()
 
     async def count_losses(self, *, last: bool = False) -> None:
         """What links lost before it became rows is counted in the journal, and told to the hub once in a while."""
+        await self._writer.run(lambda: self._count_losses(last=last))
+
+    def _count_losses(self, *, last: bool = False) -> None:
         self._counted = self._clock.monotonic()
         if lost := self._inbox.take_losses():
-            await self._writer.run(lambda: self._lose(lost))
+            count = self._losses.count(lost, self._journal)
+            self._inbox.move(losing=-count, given_up=count)
         self._inbox.put_events(self._losses.events(all_=last))
 
-    def _lose(self, lost: Sequence[Loss]) -> None:
-        count = self._losses.count(lost, self._journal)
-        self.door = replace(self.door, given_up=self.door.given_up + count)
-
-    async def accept(self, frame: Frame, events: list[Event]) -> None:
-        """Gives rows and events to the journal, behind those that wait."""
-        if len(frame) or events:
-            self._pend(frame, events)
-        if self._pending:
-            await self._writer.run(self._append_pending)
-            self._press()
-
     def _pend(self, frame: Frame, events: list[Event]) -> None:
-        count = len(frame)
-        if self._refused and self._pending and len(self._pending[-1][0]) + count <= _JOINED:
+        if self._refused and self._pending and len(self._pending[-1][0]) + len(frame) <= _JOINED:
             before, earlier = self._pending.pop()
             frame, events = Frame.concat([before, frame]), [*earlier, *events]
         self._pending.append((frame, events))
-        self.door = replace(self.door, pending=self.door.pending + count)
 
     def _append_pending(self) -> None:
         try:
@@ -123,8 +117,7 @@ class Store:
                 frame, events = self._pending[0]
                 self._journal.append(frame, events)
                 self._pending.popleft()
-                door, count = self.door, len(frame)
-                self.door = replace(door, pending=door.pending - count, accepted=door.accepted + count)
+                self._inbox.move(pending=-len(frame), accepted=len(frame))
         except JournalError as error:
             self._refused = True
             self._say(error)
@@ -145,11 +138,10 @@ class Store:
 
     def _give_up(self, limit: int) -> None:
         """The oldest go until at most `limit` values wait."""
-        while self.door.pending > limit:
+        while self._inbox.door.pending > limit:
             frame, _ = self._pending.popleft()
             count = self._losses.count([("journal_unavailable", len(frame), frame.tag)], self._journal)
-            door = self.door
-            self.door = replace(door, pending=door.pending - count, given_up=door.given_up + count)
+            self._inbox.move(pending=-count, given_up=count)
 
     async def close(self) -> None:
         """At stop: what the journal would not take until now is given up, and counted."""
@@ -158,6 +150,7 @@ class Store:
 
     async def sync_often(self, interval: float) -> None:
         """Makes what was accepted durable every `interval` seconds, or sooner where there is much, or an event."""
+        self._loop = asyncio.get_running_loop()
         while True:
             begun, self._pressing = anyio.current_time(), IDLE_S
             while (rest := begun + min(interval, self._patience()) - anyio.current_time()) > 0:
@@ -169,9 +162,9 @@ class Store:
     def _press(self) -> None:
         """Wakes `sync_often` where there is less time than it knows of."""
         patience = self._patience()
-        if patience < self._pressing:
+        if patience < self._pressing and self._loop is not None:
             self._pressing = patience
-            self._pressed.set()
+            self._loop.call_soon_threadsafe(lambda: self._pressed.set())
 
     def _patience(self) -> float:
         """Seconds from one sync to the next, as things stand."""

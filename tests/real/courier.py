@@ -103,10 +103,11 @@ class Courier:
             tasks.cancel_scope.cancel()
 
     async def _take_in(self) -> None:
-        _, told = await self._inbox.take(0)
         row = self._journal.view.rows
-        await self._store.accept(frame_at(row), [*told, *events_at(row)])
-        if not self._store.door.pending:
+        await self._inbox.put(frame_at(row))
+        self._inbox.put_events(events_at(row))
+        await self._store.turn()
+        if not self._inbox.door.pending:
             self._say("accepted", row + FRAME)
 
     async def _tell_of_the_first_flush(self) -> None:

@@ -36,7 +36,7 @@ async def test_a_silent_link_is_noticed_while_its_neighbours_fill_the_queue() ->
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
     assert health.error.code == "EA-202"
-    assert inbox.values > 0
+    assert inbox.door.waiting > 0
 
 
 async def test_a_link_that_waits_for_the_agent_is_not_silent() -> None:
@@ -44,5 +44,5 @@ async def test_a_link_that_waits_for_the_agent_is_not_silent() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(LinkSupervisor(health, [0], lambda: Mute(5), inbox, SystemClock()).run)
         await anyio.sleep(2.0)  # the time in which it would have been taken for silent three times
-        assert (health.state, health.error, inbox.values) == ("up", None, 2)
+        assert (health.state, health.error, inbox.door.waiting) == ("up", None, 2)
         tasks.cancel_scope.cancel()

@@ -44,7 +44,7 @@ async def watch(scripts: list[Callable[[Outlet], Awaitable[None]]], until: Calla
             while not until(health):
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
-    frames, _ = await inbox.take(0)
+    frames, _ = inbox.take(0)
     return health, Frame.concat(frames)
 
 
@@ -154,7 +154,7 @@ async def test_a_notice_is_shown_while_it_holds_and_told_once_a_severity() -> No
     assert health.notices == ()
     outlet.notice([soon])
     assert health.notices == (soon,)
-    _, events = await inbox.take(0)
+    _, events = inbox.take(0)
     assert [(event.path, event.detector, event.severity) for event in events] == [
         ("siheung", "link/plc/expiry", Severity.NOTICE),
         ("siheung", "link/plc/expiry", Severity.CRITICAL),

@@ -91,13 +91,14 @@ class Encoder:
         if self._write_lines is None:
             return write_lines_slowly(columns, machine, starts, table), len(starts)
         out = self._room(len(columns), len(starts), table)
+        bits = np.ascontiguousarray(columns.bits)
         end = self._write_lines(
-            columns.tag,
+            np.ascontiguousarray(columns.tag),
             machine,
-            columns.time,
-            columns.bits,
-            columns.bits.view(np.float64),
-            columns.kind,
+            np.ascontiguousarray(columns.time),
+            bits,
+            bits.view(np.float64),
+            np.ascontiguousarray(columns.kind),
             table.heads.data,
             table.heads.at,
             table.keys.data,

@@ -76,6 +76,15 @@ def test_no_rows_no_bytes(encoder):
     assert encoder.lines(of_floats([]), TABLE) == (b"", 0)
 
 
+def test_columns_need_not_lie_end_to_end_in_memory(encoder):
+    bits = np.repeat(np.array([1.0, 2.5, 3.0], np.float64).view(np.uint64), 2)[::2]
+    kind = np.broadcast_to(np.uint8(Kind.FLOAT64), (3,))
+    time = np.broadcast_to(np.int64(7), (3,))
+    tag = np.repeat(np.arange(3, dtype=np.int32), 2)[::2]
+    lines, _ = encoder.lines(encode.Columns(tag, time, bits, kind), TABLE)
+    assert bytes(lines) == b"furnace,site=siheung,line=line1,machine=furnace1 zone_0=1,zone_1=2.5,zone_2=3 7\n"
+
+
 GOLDEN_64 = [
     (0.0, "0"),
     (-0.0, "-0"),

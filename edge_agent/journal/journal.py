@@ -131,7 +131,7 @@ class Journal:
     def _start(self, opening: Opening) -> None:
         """Cuts the tail, goes on writing, and says in the log that the agent began."""
         try:
-            self._writer.resume(opening.tail)
+            self._writer.resume(opening.tail, opening.mark)
             self._write([mark_entry({"started": self._clock.wall()})])
             self._writer.sync()
             self._tell_room()

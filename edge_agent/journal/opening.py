@@ -25,6 +25,7 @@ class Opening:
     tail: Tail | None = None
     report: OpenReport = field(default_factory=OpenReport)
     damaged: Sequence[tuple[Damage, bytes]] = ()
+    mark: Mark | None = None
 
 
 def open_store(store: Store, lock: int | None) -> Opening:
@@ -88,7 +89,7 @@ def _load(store: Store, opening: Opening) -> None:
     if segments and not store.was_set_aside(segments[0].number - 1):
         found = replace(found, oldest=max(found.oldest, segments[0].header.rows))
     opening.view = _past(found, states, mark)
-    opening.tail = tail
+    opening.tail, opening.mark = tail, mark
     opening.damaged = tail.damaged if tail is not None else ()
     created = not segments and not states
     opening.report = OpenReport(

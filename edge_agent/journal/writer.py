@@ -26,6 +26,8 @@ TARGET_ROWS: Final = 4000
 """Rows of a chunk: frames of fewer wait in the front for others. A chunk of one scan takes half as much again as one of
 two, and that a third more than one of four: no tag's rows, or few, stand side by side in it."""
 _LEAST_KEPT: Final = 2
+_MOST_DOUBTED: Final = 4
+"""Last segments that are written again after a kill, at most: each sync that fails ends one."""
 _NOTHING: Final = Frame.empty()
 
 
@@ -103,13 +105,26 @@ class Writer:
         self.durable = min(self.durable, view.rows) if self._unsynced else view.settled_rows
         self._said = view.lost_at
 
-    def resume(self, tail: Tail | None) -> None:
+    def resume(self, tail: Tail | None, mark: Mark | None = None) -> None:
         """Cuts what is torn, takes over what stood in the front, and goes on in the last segment where table and room
-        allow it. Where the disk refuses, the next write tries again.
+        allow it. Where the disk refuses, the next write tries again. `mark`: what was surely durable.
         """
         self._tail = tail
+        if tail is not None and not tail.stopped:
+            self._doubt(tail, mark)
         self._take_up()
         self._open_front()
+
+    def _doubt(self, tail: Tail, mark: Mark | None) -> None:
+        """A sync may have failed before the kill. Then the page cache holds for clean what is not on the disk, and no
+        sync of this run would write it: what came after the mark is written again.
+        """
+        at = mark or Mark(tail.segment.number, 0, 0, 0)
+        for segment in self.view.segments[-_MOST_DOUBTED:]:
+            if segment.number >= at.segment:
+                end = tail.end if segment.number == tail.segment.number else segment.path.stat().st_size
+                start = at.end if segment.number == at.segment else segment.body
+                self._unsynced.keep(segment.path, max(start, segment.body), end)
 
     def _take_up(self) -> None:
         if self._tail is not None:
@@ -131,6 +146,7 @@ class Writer:
             self._bring_in()
             tail.end = self.view.end
             disk.sync(fd)
+            self._unsynced.write_again()
         except OSError:
             self._fd = None
             os.close(fd)

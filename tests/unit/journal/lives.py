@@ -187,11 +187,9 @@ class Life:
         self._open()
 
     def kill(self, another):
-        """Stops at once: all that was accepted is still in the page cache; starts, perhaps with another tag table. Not
-        between a sync that failed and the next: the next run can't know of it, and takes for durable what it finds.
+        """Stops at once: all that was accepted is still in the page cache; starts, perhaps with another tag table. Also
+        between a sync that failed and the next: what came after the last good one is as little durable as before.
         """
-        if self.journal.error is not None:
-            return
         self._table = (self._table + another) % len(TABLES)
         self.mount.card.fds.clear()
         self.mount.card.locked.clear()

@@ -179,6 +179,13 @@ SHORT = (
     *(("append", 2, False, True), ("sync",), ("sync",), ("restart",), ("append", 2, False, False), ("sync",)),
 )
 
+KILLED = (
+    *(("append", 4, False, True), ("sync",), ("append", 3, False, False), ("sync",), ("kill", 0)),
+    *(("append", 2, False, False), ("sync",), ("append", 150, True, False), ("append", 150, True, True), ("sync",)),
+    *(("kill", 1), ("append", 2, False, False), ("sync",), ("append", 1, False, False)),
+)
+"""Kills right after syncs: where one failed, the next run finds in the page cache what is not on the card."""
+
 
 def every_call_fails(steps, stride=1, **how):
     """One after the other, each in a life of its own; how many there are."""
@@ -195,6 +202,18 @@ def every_call_fails(steps, stride=1, **how):
 def test_a_write_or_sync_that_fails_makes_nothing_durable_that_is_not():
     """EIO, then a power cut: what `sync` called durable after that is there."""
     assert every_call_fails(SHORT, 3, variants=0, thin=24, cuts_while_opening=10**6) > 20
+
+
+@pytest.mark.timeout(180)
+def test_a_sync_that_fails_and_then_a_kill_leave_nothing_that_only_seems_durable():
+    """EIO, then a kill, then a power cut: what a sync of the next run called durable is there."""
+    assert every_call_fails(KILLED, 3, variants=0, thin=24, cuts_while_opening=10**6) > 10
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1800)
+def test_every_write_and_sync_before_a_kill_fails_in_turn():
+    assert every_call_fails(KILLED, variants=1, cuts_while_opening=10**6) > 10
 
 
 @pytest.mark.proof
@@ -230,6 +249,7 @@ MISTAKES = {
     "chunks have no checksum": [(chunk, "crc", lambda data, start: 0)],
     "there are two slots": [(slots, "_SLOTS", 2)],
     "what a failed sync left is not written again": [(unsynced, "_write", _nothing)],
+    "what a failed sync left is not written again after a kill": [(writer.Writer, "_doubt", _nothing)],
 }
 
 
@@ -240,6 +260,9 @@ ROWS_ONE_BY_ONE = (*(("append", 4, False, False),) * 6, *(("deliver", "hub", 1, 
 def find_it(mistake):
     if mistake == "what a failed sync left is not written again":
         every_call_fails(SHORT, variants=0)
+        return
+    if mistake == "what a failed sync left is not written again after a kill":
+        every_call_fails(KILLED, variants=0)
         return
     with mounted() as mount:
         steps = ROWS_ONE_BY_ONE if mistake == "slots have no checksum" else FULL

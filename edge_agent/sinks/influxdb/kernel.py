@@ -347,22 +347,26 @@ def _put_time(p, time):
     return p + 1
 
 
-_C64 = types.Array(types.int64, 1, "C")
+def _read(of):
+    """An array that is only read: one that lies in a buffer of bytes (the journal's) is as welcome as any."""
+    return types.Array(of, 1, "C", readonly=True)
+
+
 _BYTES = types.Array(types.uint8, 1, "C")
 
 
 @njit(
     types.int64(
-        types.Array(types.int32, 1, "C"),
-        types.Array(types.int32, 1, "C"),
-        _C64,
-        types.Array(types.uint64, 1, "C"),
-        types.Array(types.float64, 1, "C"),
-        types.Array(types.uint8, 1, "C"),
+        _read(types.int32),
+        _read(types.int32),
+        _read(types.int64),
+        _read(types.uint64),
+        _read(types.float64),
+        _read(types.uint8),
         _BYTES,
-        _C64,
+        _read(types.int64),
         _BYTES,
-        _C64,
+        _read(types.int64),
         types.boolean,
         _BYTES,
     ),

@@ -76,6 +76,14 @@ def test_no_rows_no_bytes(encoder):
     assert encoder.lines(of_floats([]), TABLE) == (b"", 0)
 
 
+def test_columns_are_only_read(encoder):
+    of = of_floats([1.0, 2.5], tag=[0, 1], time=[7, 7])
+    for column in (of.tag, of.time, of.bits, of.kind):
+        column.flags.writeable = False
+    lines, _ = encoder.lines(of, TABLE)
+    assert bytes(lines) == b"furnace,site=siheung,line=line1,machine=furnace1 zone_0=1,zone_1=2.5 7\n"
+
+
 def test_columns_need_not_lie_end_to_end_in_memory(encoder):
     bits = np.repeat(np.array([1.0, 2.5, 3.0], np.float64).view(np.uint64), 2)[::2]
     kind = np.broadcast_to(np.uint8(Kind.FLOAT64), (3,))

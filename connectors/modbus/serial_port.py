@@ -24,6 +24,7 @@ from connectors.modbus.ports import users
 from connectors.modbus.scan import Scan
 from connectors.modbus.serial_line import SerialLine, Tempo
 from connectors.modbus.stream import StreamConnection
+from connectors.modbus.timer import exact_timer
 from edge_agent.api import Clock, Words
 
 _PARITY: Final = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
@@ -126,6 +127,7 @@ async def _connect(link: ModbusPlace, clock: Clock) -> StreamConnection:
         with anyio.fail_after(link.connect_timeout):
             await anyio.to_thread.run_sync(opening.run, abandon_on_cancel=True)
             PortTransport(opening.take(), connection)
+            connection.timer = exact_timer()
     except TimeoutError:
         raise unanswered("open", link.place, Words("포트가 열리지 않습니다", "the port does not open")) from None
     finally:

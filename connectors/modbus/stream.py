@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import anyio
 
 from connectors.modbus.scan import Scan
+from connectors.modbus.timer import LoopTimer, Timer
 from edge_agent.api import Clock, EdgeAgentError, ProtocolError
 
 _CLOSING: Final = 1.0
@@ -40,7 +41,8 @@ class StreamConnection(asyncio.Protocol):
         self._why = gone
         self._name = line.name
         self._transport: asyncio.WriteTransport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self.timer: Timer = LoopTimer()
+        """What wakes it at the line's deadlines; closed with it."""
         self._readers: set[asyncio.Event] = set()
         self._error: EdgeAgentError | None = None
         self._gone = asyncio.Event()
@@ -88,8 +90,7 @@ class StreamConnection(asyncio.Protocol):
 
     async def close(self) -> None:
         """Drops the connection; what was not sent yet is not sent any more."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self.timer.close()
         self._drop()
         if not self._gone.is_set():
             with anyio.move_on_after(_CLOSING, shield=True):
@@ -101,12 +102,10 @@ class StreamConnection(asyncio.Protocol):
 
     def _arm(self) -> None:
         """Sets the timer to the line's next deadline."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if (deadline := self._line.deadline) is not None:
-            delay = max(0.0, deadline - self._clock.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
+        if (deadline := self._line.deadline) is None:
+            self.timer.cancel()
+        else:
+            self.timer.start(max(0.0, deadline - self._clock.monotonic()), self._expire)
 
     def _expire(self) -> None:
         self._send(self._line.expire())

@@ -1,8 +1,9 @@
 """A serial line that takes its time: a unit on a pseudo-terminal whose bytes come as fast as the baud rate allows.
 
 `python -m tests.servers.timed_line BAUD BITS` prints a JSON ready line with the port's path, answers reads of holding
-registers (register k holds k) until standard input is closed, and then prints how many it answered and how many
-requests came before the silence of 3.5 characters was over.
+registers (register k holds k) until standard input is closed, and then prints by how much (s) the last byte of each
+answer was late, since this process had to wait for a processor, and how many requests came before the silence of 3.5
+characters was over.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ def serve(baud: int, bits: int) -> None:
     master, slave = os.openpty()
     tty.setraw(slave, termios.TCSANOW)
     print(json.dumps({"event": "ready", "path": os.ttyname(slave)}), flush=True)
-    answered = early = 0
-    free_at = 0.0
+    early = 0
+    late: list[float] = []
+    free_at = wrote = 0.0
     heard = b""
     while True:
         ready, _, _ = select.select([master, sys.stdin], [], [])
@@ -57,10 +59,12 @@ def serve(baud: int, bits: int) -> None:
             if due > sent:
                 os.write(master, frame[sent:due])
                 sent = due
-            until(at + (sent + 1) * character)
+                wrote = time.perf_counter()
+            if sent < len(frame):
+                until(at + (sent + 1) * character)
         free_at = at + len(frame) * character + silence
-        answered += 1
-    print(json.dumps({"answered": answered, "early": early}), flush=True)
+        late.append(wrote - at - len(frame) * character)
+    print(json.dumps({"late": late, "early": early}), flush=True)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ class LineLoad:
     @property
     def met(self) -> bool:
         """Whether the line can do it."""
-        return self.share <= ROOM
+        return _fits(self.share)
 
 
 def line_load(demands: Sequence[Demand], line: Serial | Price) -> LineLoad:
@@ -117,11 +117,11 @@ def _remedies(load: LineLoad, line: Serial | Price) -> list[Remedy]:
     demands = [device.demand for device in load.devices]
     if isinstance(line, Serial):
         quicker = (replace(line, baud=baud) for baud in BAUDS if baud > line.baud)
-        enough = next((at for at in quicker if sum(_device(d, at.price).share for d in demands) <= ROOM), None)
+        enough = next((at for at in quicker if _fits(sum(_device(d, at.price).share for d in demands))), None)
         if enough is not None:
             remedies.append(_faster(enough.baud))
     remedies.append(_slower(load.share / ROOM, min(demands, key=lambda demand: demand.interval).interval))
-    if len(demands) > 1 and max(device.share for device in load.devices) <= ROOM:
+    if len(demands) > 1 and _fits(max(device.share for device in load.devices)):
         remedies.append(_more_lines(_lines([device.share for device in load.devices])))
     return remedies
 
@@ -130,12 +130,17 @@ def _lines(shares: Sequence[float]) -> int:
     """How many lines hold the devices: each, the largest first, goes to the first line with room for it."""
     lines: list[float] = []
     for share in sorted(shares, reverse=True):
-        at = next((i for i, used in enumerate(lines) if used + share <= ROOM), None)
+        at = next((i for i, used in enumerate(lines) if _fits(used + share)), None)
         if at is None:
             lines.append(share)
         else:
             lines[at] += share
     return len(lines)
+
+
+def _fits(share: float) -> bool:
+    """Whether a line has room for it; a part in 10⁹ too much is the arithmetic's, not the line's."""
+    return share <= ROOM * (1 + 1e-9)
 
 
 def _up(value: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.modbus.load import NETWORK, ROOM, Demand, Serial, line_load
@@ -64,6 +64,7 @@ demands = st.builds(
 
 @settings(deadline=None, max_examples=80)
 @given(st.lists(demands, min_size=1, max_size=8), st.sampled_from([1200, 9600, 38400]), st.floats(0, 0.05))
+@example([meter(1, 0.05, 399, 6)] * 3, 1200, 0.02)  # the factor is 160 to the last digit but one
 def test_every_remedy_cures(wanted: list[Demand], baud: int, turnaround: float) -> None:
     serial = Serial(baud, turnaround=turnaround)
     load = line_load(wanted, serial)

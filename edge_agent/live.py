@@ -3,11 +3,13 @@
 import copy
 from collections.abc import Sequence
 from threading import Lock
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_agent.model import Event, Flag, Frame, Kind, Status, TagTable, places
+from edge_agent.model.status import Mask
 
 KEPT_EVENTS: Final = 50
 
@@ -67,18 +69,25 @@ class Live:
                 setattr(picture, name, getattr(self, name).copy())
         return picture
 
-    def value(self, number: int) -> float | int | bool | str | None:
-        """The newest value of a tag for people's eyes; None where it has none."""
-        match Kind(int(self.kind[number])):
-            case Kind.TEXT:
-                return self.texts.get(number)
-            case Kind.INT64:
-                return int(self.bits[number : number + 1].view(np.int64)[0])
-            case Kind.UINT64:
-                return int(self.bits[number])
-            case Kind.BOOL:
-                return bool(self.bits[number])
+    def values(self) -> list[float | int | bool | str | None]:
+        """The newest value of every tag for people's eyes; None where it has none."""
+        values = np.full(len(self.bits), None, object)
+        for kind in np.unique(self.kind).tolist():
+            mask = self.kind == kind
+            values[mask] = self._values(Kind(kind), mask)
+        return list(values)
+
+    def _values(self, kind: Kind, mask: Mask) -> list[float | int | bool | str | None]:
+        bits: npt.NDArray[Any] = self.bits[mask]
+        match kind:
             case Kind.NONE:
-                return None
-            case _:
-                return float(self.bits[number : number + 1].view(np.float64)[0])
+                return [None] * len(bits)
+            case Kind.TEXT:
+                return [self.texts.get(number) for number in np.flatnonzero(mask).tolist()]
+            case Kind.INT64:
+                bits = bits.view(np.int64)
+            case Kind.BOOL:
+                bits = bits.astype(np.bool_)
+            case Kind.FLOAT64 | Kind.FLOAT32:
+                bits = bits.view(np.float64)
+        return list(bits.tolist())

@@ -87,7 +87,7 @@ def _response(line: bytes, agent: "Agent") -> bytes:
     method, _, rest = line.partition(b" ")
     if method != b"GET" or rest.split(b" ")[0].split(b"?")[0] != b"/metrics":
         return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    body = generate_latest(_Figures(snapshot(agent, tags=False)))
+    body = generate_latest(_Figures(snapshot(agent)))
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\nContent-Length: {len(body)}\r\n"
     return f"{head}Connection: close\r\n\r\n".encode() + body
 

@@ -382,3 +382,109 @@ def naive_rollups(frames: list[Frame]) -> dict[tuple[int, int], NaiveRollup]:
             minute, rest = divmod(time, 60 * 10**9)
             out.setdefault((tag, minute), NaiveRollup()).row(rest // 10**6, frame.value(row), status)
     return out
+
+
+@dataclass
+class NaiveTail:
+    """Calibration of one detector's distances, after the prose at the head of `analytics.kernels.tail`."""
+
+    floor: float = 0.0
+    forget: float = 400.0
+    rows: int = 0
+    first: list[float] = field(default_factory=list)
+    excesses: list[float] = field(default_factory=list)
+    excursions: int = 0
+    limit: float = 0.0
+    mean: float = 0.0
+    shape: float = 0.1
+    past: list[float] = field(default_factory=list)
+    """Scores since the half before this one began."""
+    half: int = 0
+    excursion: list[float] = field(default_factory=list)
+    quiet: int = 0
+    span: int = 0
+
+    def row(self, d: float) -> tuple[float, float]:
+        """Score and alarm score; NaN says nothing."""
+        if math.isnan(d):
+            return 0.0, 0.0
+        self.rows += 1
+        if self.rows <= 60:
+            self.first.append(d)
+            if self.rows == 60:
+                self.begin()
+            return 0.0, 0.0
+        score = self.score(d)
+        self.learn(d)
+        return score, self.record(score)
+
+    def record(self, score: float) -> float:
+        if self.rows % max(int(self.forget) // 2, 1) == 0:
+            self.past, self.half = self.past[self.half :], len(self.past) - self.half
+        known = max(self.past, default=0.0)
+        self.past.append(score)
+        return score if score > known else 0.0
+
+    def bounded_shape(self) -> float:
+        return min(max(self.shape, 0.0), 0.5)
+
+    def spread(self) -> float:
+        return max(self.mean * (1.0 - self.bounded_shape()), self.floor, 1e-300)
+
+    def begin(self) -> None:
+        ordered = sorted(self.first)
+        base = ordered[53]
+        self.mean = sum((x - base for x in ordered[54:]), 0.0) / 6
+        self.limit = base + self.mean * math.log(0.1 / (1.0 - 0.98))
+        self.shape, self.excesses, self.excursions, self.first = 0.1, [], 0, []
+
+    def score(self, d: float) -> float:
+        body = -math.log10(1.0 - 0.98)
+        if d <= self.limit:
+            return body * d / self.limit if self.limit > 0 else 0.0
+        shape, far = self.bounded_shape(), (d - self.limit) / self.spread()
+        if shape > 1e-9:
+            far = math.log1p(shape * far) / shape
+        return min(body + far * (1.0 / math.log(10.0)), 300.0)
+
+    def learn(self, d: float) -> None:
+        over = d > self.limit
+        bounded = min(d - self.limit, 20.0 * self.spread())
+        if self.span:
+            self.go_on(over, bounded)
+            return
+        step = self.spread() / min(self.rows, 5000)
+        if over:
+            self.excursion, self.span, self.quiet = [bounded], 1, 0
+            self.limit += step * (0.98 / (1.0 - 0.98))
+        else:
+            self.limit = max(self.limit - step, 0.0)
+
+    def go_on(self, over: bool, bounded: float) -> None:
+        self.span += 1
+        if over:
+            self.excursion.append(bounded)
+            self.quiet = 0
+            if self.span > 500:
+                self.rows = self.span = 0
+            return
+        self.quiet += 1
+        if self.quiet == 4:
+            self.span = 0
+            self.learn_excess(max(self.excursion))
+
+    def learn_excess(self, excess: float) -> None:
+        self.excursions += 1
+        self.excesses = [*self.excesses, excess][-60:]
+        self.mean += (excess - self.mean) / min(self.excursions + 6, 300)
+        if len(self.excesses) >= 20:
+            self.shape += (naive_shape(self.excesses) - self.shape) / min(self.excursions, 300)
+
+
+def naive_shape(excesses: list[float]) -> float:
+    """ξ of a generalised Pareto distribution by probability-weighted moments, in [−0.5, 1]."""
+    ordered, n = sorted(excesses), len(excesses)
+    mean = sum(ordered) / n
+    least_of_two = 2.0 * sum(x * (n - 1 - k) for k, x in enumerate(ordered)) / (n * (n - 1.0))
+    rest = mean - least_of_two
+    return min(max(2.0 - mean / rest, -0.5), 1.0) if rest > 0 else -0.5

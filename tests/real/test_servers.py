@@ -113,6 +113,8 @@ async def test_uafast_publishes_its_formula(uafast: Callable[..., Uafast]) -> No
             value = await read(client, server.node_id(k))
             assert value.Value.VariantType == MixedTypes[k % 8]
             assert value.Value.Value == server.value(k, server.tick_of(utc_ns(value)))
+        while server.tick_of(utc_ns(await read(client, server.node_id(0)))) == 0:
+            assert server.process.running
     last = server.stop()
     assert last["values"] == 24 * last["ticks"] > 0
     assert last["last_source_ns"] == server.source_ns(last["ticks"])

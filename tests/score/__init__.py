@@ -1,0 +1,1 @@
+"""`./run score`: the detectors on labelled data sets, scored by the bench's own scorer; labels are never read here."""

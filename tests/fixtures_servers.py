@@ -1,7 +1,8 @@
 """Fixtures that start real servers on 127.0.0.1 and end them by pid: for one test, InfluxDB 2 for all of a worker.
 
-``influxdb``, ``influxdb1`` and ``victoria`` are running databases; ``uafast``, ``mbserver`` and ``node_opcua`` are
-factories: ``uafast(n=100, period_ms=50, mixed=True)`` answers a running server. tests/servers/ has what each offers.
+``influxdb``, ``influxdb1`` and ``victoria`` are running databases; ``uafast``, ``mbserver``, ``gateway`` and
+``node_opcua`` are factories: ``uafast(n=100, period_ms=50, mixed=True)`` answers a running server. tests/servers/ has
+what each offers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pytest
 from tests.servers.broker import Mosquitto
 from tests.servers.cache import MissingService
 from tests.servers.databases import Database, InfluxDB, InfluxDB1, VictoriaMetrics
-from tests.servers.sources import MbServer, NodeOpcua, Source, Uafast
+from tests.servers.sources import Gateway, MbServer, NodeOpcua, Source, Uafast
 
 SomeDatabase = TypeVar("SomeDatabase", bound=Database)
 SomeSource = TypeVar("SomeSource", bound=Source)
@@ -32,7 +33,7 @@ def require_service(name: str, how: str) -> NoReturn:
 
 
 @contextmanager
-def _required() -> Iterator[None]:
+def required() -> Iterator[None]:
     try:
         yield
     except MissingService as missing:
@@ -40,7 +41,7 @@ def _required() -> Iterator[None]:
 
 
 def _database(kind: type[SomeDatabase], folder: Path) -> Iterator[SomeDatabase]:
-    with _required():
+    with required():
         database = kind(folder)
     with database:
         yield database
@@ -50,7 +51,7 @@ def _factory(kind: type[SomeSource], folder: Path, **always: Any) -> Iterator[Ca
     with ExitStack() as started:
 
         def start(**options: Any) -> SomeSource:
-            with _required():
+            with required():
                 source = kind(folder, **always | options)
             started.enter_context(source)
             return source
@@ -113,12 +114,18 @@ def mbserver(tmp_path: Path) -> Iterator[Callable[..., MbServer]]:
 
 
 @pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """Starts Modbus gateways of another make: ``gateway(units={1: 20, 2: None}, gives_up_ms=…)``."""
+    yield from _factory(Gateway, tmp_path)
+
+
+@pytest.fixture
 def mosquitto_with(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     """Starts MQTT brokers: ``mosquitto_with(users=…, rights=…, tls=…, more=…)``."""
     with ExitStack() as started:
 
         def start(**options: Any) -> Mosquitto:
-            with _required():
+            with required():
                 broker = Mosquitto(tmp_path / "mosquitto", **options)
             return started.enter_context(broker)
 

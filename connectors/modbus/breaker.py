@@ -12,6 +12,8 @@ SILENT: Final = 2
 GONE: Final = 3
 """The same, after which its tags say BadNoCommunication in place of BadTimeout."""
 LONGEST: Final = 600.0
+STANDING: Final = 20
+"""Readings in a row answered after which one may be missed at no cost."""
 
 
 class Breaker:
@@ -21,6 +23,18 @@ class Breaker:
         self.misses = 0
         """Readings in a row without an answer."""
         self._retry_at = 0.0
+        self._answers = 0
+        """In a row, until the last miss."""
+
+    @property
+    def doubt(self) -> float:
+        """How likely it is that it will not answer, to compare units by: more misses, fewer answers before them."""
+        return self.misses / (1 + self._answers)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it has missed no more than one reading, after it had answered many."""
+        return self.misses <= 1 and self._answers >= STANDING
 
     @property
     def open(self) -> bool:
@@ -39,6 +53,9 @@ class Breaker:
 
     def answered(self) -> None:
         """It answered, if only with an exception of its own."""
+        if self.misses:
+            self._answers = 0
+        self._answers += 1
         self.misses = 0
 
     def missed(self, now: float) -> None:

@@ -68,8 +68,7 @@ class Poller:
             if self.dead:
                 mourn()
             if not again:
-                due = self._next(due, outlet)
-                await anyio.sleep(max(0.0, due - self._clock.monotonic()))
+                due = await self._next(due, outlet)
 
     async def turn(self, reader: Reader, outlet: Outlet) -> bool:
         """One reading and what follows from it; True where the next should follow at once."""
@@ -182,21 +181,28 @@ class Poller:
         elif self._talk.heard:
             outlet.alive()
 
-    def _next(self, due: float, outlet: Outlet) -> float:
-        """When to read next (monotonic s): on the grid of the interval, periods that are over left out and counted."""
-        now = self._clock.monotonic()
+    async def _next(self, due: float, outlet: Outlet) -> float:
+        """Waits until it is time to read next, and answers when that was due (monotonic s): on the grid of the
+        interval, periods that are over left out and counted.
+        """
         if self._unit.breaker.misses:
-            return self._talk.book(self._device.timeout, self._unit.breaker.retry_at)
+            await self._until(self._unit.breaker.retry_at)
+            await self._talk.grant(self._device.timeout)
+            return self._clock.monotonic()
         interval = self._device.interval
         due += interval
-        earliest = now
         if self._unit.owed:
-            earliest = self._talk.book(self._unit.patience.timeout, due)
-        if (over := int((earliest - due) // interval)) > 0:
+            await self._until(due)
+            await self._talk.grant(self._unit.patience.timeout)
+        if (over := int((self._clock.monotonic() - due) // interval)) > 0:
             due += over * interval
             self.skipped += over
             outlet.lost("poll_skipped", over * len(self._points), [point.number for point in self._points])
-        return max(due, earliest) if self._unit.owed else due
+        await self._until(due)
+        return due
+
+    async def _until(self, moment: float) -> None:
+        await anyio.sleep(max(0.0, moment - self._clock.monotonic()))
 
     # -- what is refused -----------------------------------------------------------------------------------------------
 

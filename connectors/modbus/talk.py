@@ -43,7 +43,7 @@ class Talk:
         self._pause = pause
         self._bus = bus
         self._clock = clock
-        self._booked = 0.0
+        self._risked = 0.0
         self._asked: deque[Scan] = deque(maxlen=_REMEMBERED)
 
     async def in_step(self, reader: Reader, span: Span) -> bool:
@@ -86,10 +86,15 @@ class Talk:
         unanswered = (i for i, code in enumerate(scan.outcome) if code in (TIMED_OUT, GARBLED))
         self._unit.owed.update(scan.heads[i] for i in unanswered)
 
-    def book(self, seconds: float, earliest: float) -> float:
-        """When a question may be put that may cost `seconds` without an answer; not before `earliest` (monotonic s)."""
-        self._booked = seconds
-        return self._bus.budget.book(seconds, earliest)
+    async def grant(self, seconds: float) -> None:
+        """Waits until a question may be put that may cost `seconds` without an answer. A unit in good standing that
+        missed one reading does not wait: a lost frame, or another's silence, must not cost it its rate.
+        """
+        if self._unit.breaker.trusted:
+            self._bus.budget.risk(seconds)
+        else:
+            await self._bus.budget.grant(seconds, self._unit.breaker.doubt)
+        self._risked = seconds
 
     def weigh(self, scan: Scan, alone: npt.NDArray[np.float64] | None = None) -> None:
         """Learns from the trips of a scan, and counts the time that was lost on requests without answer.
@@ -110,6 +115,6 @@ class Talk:
             self._bus.trips.add(alone, trips)
         self._unit.patience.answered(trips)
         self.hear(scan)
-        if lost or self._booked:
-            self._bus.budget.settle(self._booked, lost)
-            self._booked = 0.0
+        if lost or self._risked:
+            self._bus.budget.settle(self._risked, lost)
+            self._risked = 0.0

@@ -8,6 +8,10 @@ deadline belongs to no transaction in flight and is dropped.
 Some gateways give an old answer the number of the newest request, or mix up the numbers of several. So no two requests
 in flight ask the same unit for the same number of registers: a mixed-up answer shows by its length and is not used.
 
+A gateway puts one request after the other on its line. What timed out here may still hold it, and whoever is asked next
+waits there: the time-out of another unit's request begins once the gateway has spoken of the old one or answered what
+was sent after it, at most `_PATIENCE` time-outs later.
+
 Every scan has a window, the line has a limit over all scans, and scans take turns request by request, so a long scan
 never starves a short one.
 """
@@ -24,6 +28,10 @@ _LONGEST: Final = 254
 """Unit and the longest PDU of 253 bytes (V1.1b3, 4.1)."""
 _OWED: Final = 64
 """Answers that never came and are still remembered, to know them when they do."""
+_PATIENCE: Final = 3
+"""Time-outs for which a gateway may be busy with a request that timed out here: it gives up when it likes."""
+_SPOKEN_FOR: Final = (10, 11)
+"""Exceptions that a gateway gives in place of a unit that it can't reach (V1.1b3, 7)."""
 
 
 class _Owed(NamedTuple):
@@ -64,6 +72,10 @@ class Line:
         self._owed: OrderedDict[int, _Owed] = OrderedDict()
         self._ready: dict[int, float] = {}
         self._active: dict[Scan, Callable[[], None]] = {}
+        self._turn = 0.0
+        """When the last answer came that was late: whoever waited behind it had its turn then."""
+        self._passed = 0.0
+        """When the newest request was sent that was answered: what was sent before it holds nobody up."""
 
     def submit(self, scan: Scan, done: Callable[[], None]) -> bytes:
         """Starts the reading of a scan on which `begin` was called. `done` is called once it is complete."""
@@ -91,7 +103,7 @@ class Line:
             return None
         now = self._clock.monotonic()
         times = [now + min(scan.timeout for scan in self._active)]
-        times += [sent + scan.timeout for scan, _, sent in self._flying.values()]
+        times += [self._overdue(scan, sent) for scan, _, sent in self._flying.values()]
         times += [ready for scan in self._active if scan.pause and (ready := self._ready.get(scan.unit, now)) > now]
         times += [owed.until for owed in self._owed.values() if owed.until > now]
         return min(times)
@@ -118,7 +130,7 @@ class Line:
         transaction = data[at] << 8 | data[at + 1]
         entry = self._flying.get(transaction)
         if entry is None:
-            self._stray(transaction, data[at + _HEADER], now)
+            self._stray(transaction, data, at + _HEADER, now)
             return
         scan, index, sent = entry
         at += _HEADER
@@ -129,6 +141,7 @@ class Line:
         del self._flying[transaction]
         if scan.pause:
             self._ready[scan.unit] = now + scan.pause
+        self._passed = sent
         scan.answer(index, data, at, stop, wall, now - sent)
         if scan.outcome[index] == GARBLED:
             self._owe(transaction, _Owed(scan, index, sent, now + scan.timeout))
@@ -139,17 +152,19 @@ class Line:
         if not scan.flying:
             self._settle(scan)
 
-    def _stray(self, transaction: int, unit: int, now: float) -> None:
+    def _stray(self, transaction: int, data: bytes, at: int, now: float) -> None:
         """An answer to nothing in flight: one that came late, or one that nobody asked for."""
         self.strays += 1
         owed = self._owed.get(transaction)
         if owed is not None:
             self.late += 1
-            owed.scan.late.append(now - owed.sent)
+            if not (data[at + 1] & 0x80 and data[at + 2] in _SPOKEN_FOR):
+                owed.scan.late.append(now - max(owed.sent, self._turn))
+            self._turn = now
             self._drop(transaction)
             return
         for scan in self._active:
-            if scan.unit == unit:
+            if scan.unit == data[at]:
                 scan.doubts += 1
 
     def _was_owed(self, head: bytes) -> bool:
@@ -187,12 +202,21 @@ class Line:
             if owed.until <= now:
                 self._release(owed.head)
         for transaction, (scan, index, sent) in list(self._flying.items()):
-            if sent + scan.timeout <= now:
+            if self._overdue(scan, sent) <= now:
                 del self._flying[transaction]
                 self._owe(transaction, _Owed(scan, index, sent, now + scan.timeout))
                 scan.time_out(index)
                 self._settle(scan)
         return self._pump(now)
+
+    def _overdue(self, scan: Scan, sent: float) -> float:
+        """When a request in flight is overdue (monotonic s)."""
+        held = [
+            owed.until + (_PATIENCE - 1) * owed.scan.timeout
+            for owed in self._owed.values()
+            if owed.scan.unit != scan.unit and self._passed < owed.sent < sent
+        ]
+        return max(sent, self._turn, *held) + scan.timeout
 
     def _settle(self, scan: Scan) -> None:
         if scan.complete:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import detect, device, encode, journal, mqtt, rollup, serial
+from tests.bench import detect, device, encode, fairness, journal, mqtt, rollup, serial
 from tests.bench.record import Record
 from tests.bench.ways import WAYS
 from tests.servers.cache import MissingService
@@ -24,6 +24,7 @@ CASES: dict[str, Callable[[Path], list[Record]]] = {
     "mqtt_publish": mqtt.mqtt_publish,
     "rollup": rollup.bench,
     "rtu": serial.bench,
+    "modbus_fairness": fairness.bench,
     **WAYS,
 }
 LONG: dict[str, Callable[[Path], list[Record]]] = {

@@ -26,6 +26,9 @@ class Record:
     of_wire: float | None = None
     """Time of a reading as a multiple of what the wire allows: the best tenth, where the machine was not busy."""
 
+    kept: float | None = None
+    """What share of the readings that its interval asks for the unit got that got fewest."""
+
     def as_json(self) -> dict[str, Any]:
         """Rounded to what the measurement can carry."""
         return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}

@@ -15,6 +15,7 @@ ARTEFACTS = {
     "influxdb": "influxd",
     "uafast": "uafast",
     "modbus": "mbserver",
+    "gateway": "Gateway.class",
     "node-opcua": "server.js",
 }
 _OTHERS = {"node_modules", "target"}

@@ -6,7 +6,7 @@ port over ``stop`` and ``start``; its ticks begin at 0 again, with a new ``t0_ns
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ Value = float | int | bool | str
 
 
 class Source:
-    """What the three have in common. After ``start``: ``facts`` holds the ready line."""
+    """What they have in common. After ``start``: ``facts`` holds the ready line."""
 
     name: str
 
@@ -183,12 +183,13 @@ class NodeOpcua(_OpcUa):
 
 
 class MbServer(Source):
-    """The Modbus TCP server on libmodbus; the map is at the head of modbus/mbserver.c.
+    """The Modbus server on libmodbus; the map is at the head of modbus/mbserver.c.
 
     :param units: the unit ids that answer; the others are silent.
     :param illegal: ranges of registers, (first, last) both included, that answer exception 2.
     :param ticks: stop changing after this many ticks.
     :param delay_ms: time before each answer.
+    :param rtu: the serial port it is on, in place of TCP; `units` is then the one unit that it is.
     """
 
     name = "mbserver"
@@ -204,9 +205,11 @@ class MbServer(Source):
         illegal: Iterable[tuple[int, int]] = (),
         ticks: int | None = None,
         delay_ms: int = 0,
+        rtu: str | None = None,
         port: int | None = None,
     ) -> None:
         self.period_ms = period_ms
+        self.rtu = rtu
         self.units = tuple(units)
         self.illegal = tuple(illegal)
         self.ticks = ticks
@@ -215,7 +218,8 @@ class MbServer(Source):
         super().__init__(folder, port=port)
 
     def _command(self) -> list[str | Path]:
-        command: list[str | Path] = [cache.built("modbus"), "--port", str(self.port)]
+        command: list[str | Path] = [cache.built("modbus")]
+        command += ["--port", str(self.port)] if self.rtu is None else ["--rtu", self.rtu]
         command += ["--period-ms", str(self.period_ms), "--delay-ms", str(self.delay_ms)]
         command += ["--units", ",".join(str(unit) for unit in self.units)]
         for first, last in self.illegal:
@@ -229,3 +233,33 @@ class MbServer(Source):
     def bit_at(self, address: int, unit: int, c: int) -> bool:
         """The coil or discrete input at this address at tick c."""
         return (address + unit + c) % 2 == 1
+
+
+class Gateway(Source):
+    """A Modbus gateway of another make: one TCP port, and behind it a line that carries one request at a time.
+
+    :param units: unit id -> for how long it holds the line before it answers (ms); None for a dead one.
+    :param gives_up_ms: after which the gateway answers in the unit's place, with exception 11.
+    """
+
+    name = "gateway"
+
+    def __init__(
+        self, folder: Path, units: Mapping[int, int | None], *, gives_up_ms: int = 1000, port: int | None = None
+    ) -> None:
+        self.units = units
+        self.gives_up_ms = gives_up_ms
+        super().__init__(folder, port=port)
+
+    def _command(self) -> list[str | Path]:
+        java = cache.program("java", ".ci/services gateway")
+        built = cache.built("gateway").parent
+        command = [java, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{built}:{built}/lib/*", "Gateway"]
+        command += ["--port", str(self.port), "--gives-up-ms", str(self.gives_up_ms)]
+        for unit, takes in self.units.items():
+            command += ["--dead", str(unit)] if takes is None else ["--unit", f"{unit}:{takes}"]
+        return command
+
+    def register(self, unit: int, address: int) -> int:
+        """What a holding register holds."""
+        return (1000 * unit + address) % 65536

@@ -1,6 +1,7 @@
-/* mbserver: a Modbus TCP server on libmodbus whose registers are exactly known. For tests and benches; 127.0.0.1 only.
+/* mbserver: a Modbus server on libmodbus whose registers are exactly known. For tests and benches; 127.0.0.1 only.
  *
  * usage: mbserver [--port 0] [--period-ms 100] [--units 1,2,3] [--illegal FIRST-LAST]... [--ticks C] [--delay-ms 0]
+ *        mbserver --rtu DEVICE [--baud 9600] --units 5 ...    one unit on a serial line, no parity, one stop bit
  *
  * Every unit id in --units (default 1-247, written as a list or as a range) answers the same map; another unit id gets
  * no answer, as on a serial line behind a gateway. The map is a function of the address a, the unit u and the tick c:
@@ -39,7 +40,8 @@ enum { REGISTERS = 65536, INFO_BLOCK = 65520, FLOATS = INFO_BLOCK / 2, UNITS = 2
 struct range { int first, last; };
 
 struct options {
-    int port, period_ms, delay_ms;
+    const char *rtu;
+    int port, period_ms, delay_ms, baud;
     uint64_t ticks;
     bool unit[UNITS];
     struct range illegal[MAX_ILLEGAL];
@@ -105,7 +107,7 @@ static void read_illegal(struct options *o, const char *text) {
 }
 
 static struct options read_options(int argc, char **argv) {
-    struct options o = {.period_ms = 100, .ticks = UINT64_MAX};
+    struct options o = {.period_ms = 100, .baud = 9600, .ticks = UINT64_MAX};
     read_units(&o, "1-247");
     for (int i = 1; i < argc; i += 2) {
         const char *name = argv[i], *text = i + 1 < argc ? argv[i + 1] : NULL;
@@ -115,6 +117,8 @@ static struct options read_options(int argc, char **argv) {
         else if (!strcmp(name, "--period-ms")) o.period_ms = (int)number(name, text, &end, 1, 86400000);
         else if (!strcmp(name, "--delay-ms")) o.delay_ms = (int)number(name, text, &end, 0, 60000);
         else if (!strcmp(name, "--ticks")) o.ticks = (uint64_t)number(name, text, &end, 0, INT32_MAX);
+        else if (!strcmp(name, "--baud")) o.baud = (int)number(name, text, &end, 1200, 921600);
+        else if (!strcmp(name, "--rtu")) o.rtu = text;
         else if (!strcmp(name, "--units")) read_units(&o, text);
         else if (!strcmp(name, "--illegal")) read_illegal(&o, text);
         else die(name, "unknown argument");
@@ -153,11 +157,11 @@ static bool is_illegal(const struct options *o, int first, int count) {
     return false;
 }
 
-/* The exception an answer must carry, or 0. The query is an MBAP header of 7 bytes and the PDU. */
-static unsigned exception_for(const struct options *o, const uint8_t *query) {
-    int function = query[7];
+/* The exception an answer must carry, or 0. */
+static unsigned exception_for(const struct options *o, const uint8_t *pdu) {
+    int function = pdu[0];
     if (function < 1 || function > 4) return MODBUS_EXCEPTION_ILLEGAL_FUNCTION;
-    int first = query[8] << 8 | query[9], count = query[10] << 8 | query[11];
+    int first = pdu[1] << 8 | pdu[2], count = pdu[3] << 8 | pdu[4];
     if (function >= 3 && is_illegal(o, first, count)) return MODBUS_EXCEPTION_ILLEGAL_DATA_ADDRESS;
     return 0;
 }
@@ -187,6 +191,20 @@ static void watch(struct server *s, int fd) {
     if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) < 0) die("epoll", strerror(errno));
 }
 
+static void open_line(struct server *s) {
+    int unit = 0;
+    for (int u = 1; u < UNITS; u++)
+        if (s->options.unit[u] && unit++) die("--rtu", "one unit, please: --units 5");
+    for (unit = 1; !s->options.unit[unit]; unit++) {}
+    s->modbus = modbus_new_rtu(s->options.rtu, s->options.baud, 'N', 8, 1);
+    if (!s->modbus || modbus_set_slave(s->modbus, unit) || modbus_connect(s->modbus)) die("line", modbus_strerror(errno));
+    /* How long the library waits for another unit's answer before it takes what comes for a request. */
+    modbus_set_response_timeout(s->modbus, 0, 50000);
+    modbus_set_byte_timeout(s->modbus, 0, 20000);
+    s->listener = -1;
+    watch(s, modbus_get_socket(s->modbus));
+}
+
 static void listen_on(struct server *s) {
     s->modbus = modbus_new_tcp("127.0.0.1", s->options.port);
     if (!s->modbus) die("modbus", modbus_strerror(errno));
@@ -196,8 +214,6 @@ static void listen_on(struct server *s) {
     socklen_t length = sizeof address;
     if (getsockname(s->listener, (struct sockaddr *)&address, &length) < 0) die("listen", strerror(errno));
     s->options.port = ntohs(address.sin_port);
-    s->epoll = epoll_create1(0);
-    if (s->epoll < 0) die("epoll", strerror(errno));
     watch(s, s->listener);
 }
 
@@ -209,11 +225,13 @@ static void accept_client(struct server *s) {
 }
 
 static void answer(struct server *s, const uint8_t *query, int length) {
-    int unit = query[6], reading = query[7] >= 1 && query[7] <= 4;
-    if (length < (reading ? 12 : 8) || unit >= UNITS || !s->options.unit[unit]) return;
+    int header = modbus_get_header_length(s->modbus);
+    const uint8_t *pdu = query + header;
+    int unit = query[header - 1], reading = pdu[0] >= 1 && pdu[0] <= 4;
+    if (length < header + (reading ? 5 : 1) || unit >= UNITS || !s->options.unit[unit]) return;
     pause_ms(s->options.delay_ms);
     s->requests++;
-    unsigned exception = exception_for(&s->options, query);
+    unsigned exception = exception_for(&s->options, pdu);
     if (exception) {
         s->exceptions++;
         modbus_reply_exception(s->modbus, query, exception);
@@ -235,6 +253,11 @@ static void serve(struct server *s, int fd) {
     uint8_t query[MODBUS_TCP_MAX_ADU_LENGTH];
     modbus_set_socket(s->modbus, fd);
     int length = modbus_receive(s->modbus, query);
+    if (s->options.rtu) {
+        if (length > 0) answer(s, query, length);
+        else if (length == 0) modbus_receive(s->modbus, query); /* for another unit, and now that one's answer, if any */
+        return;
+    }
     if (length > 0 && drop_tail(fd, query, length)) answer(s, query, length);
     else close(fd);
 }
@@ -265,7 +288,10 @@ int main(int argc, char **argv) {
     static struct server s;
     s.options = read_options(argc, argv);
     catch_signals();
-    listen_on(&s);
+    s.epoll = epoll_create1(0);
+    if (s.epoll < 0) die("epoll", strerror(errno));
+    if (s.options.rtu) open_line(&s);
+    else listen_on(&s);
     printf("{\"event\":\"ready\",\"port\":%d,\"period_ms\":%d}\n", s.options.port, s.options.period_ms);
     fflush(stdout);
     run(&s);

@@ -55,6 +55,19 @@ def test_six_good_slaves_keep_their_rate_beside_three_dead_ones_and_a_late_one(i
         assert 5 <= plant.gateway.slaves[unit + 1].requests <= 60
 
 
+@pytest.mark.parametrize("says_so", [True, False])
+@pytest.mark.parametrize("gives_up", [0.25, 0.5, 1.0])
+def test_the_first_minute_beside_dead_slaves_costs_the_good_ones_no_tenth(gives_up: float, says_so: bool) -> None:
+    """The gateway gives up sooner or later than we do, so what it was asked meanwhile waits in it for its turn."""
+    slaves = bus_of_ten() | {7: Slave(always(0.4))}
+    link = link_of({unit: [0, 2, 4, 6] for unit in range(1, 11)}, interval="500ms", timeout="300ms")
+    plant = Plant(link, lambda: Gateway(slaves, line=0.01, gives_up=gives_up, says_so=says_so))
+    run(plant.run(60))
+    assert not plant.watcher.wrong
+    kept = [plant.watcher.good[4 * unit] / 120 for unit in range(6)]
+    assert min(kept) >= 0.9, kept
+
+
 def test_a_unit_that_always_answers_too_late_is_told_and_heard_again_once_it_is_in_time() -> None:
     slaves = {1: Slave(always(0.02)), 2: Slave(always(0.7)), 3: Slave(never)}
     link = link_of({unit: [0] for unit in slaves}, interval="1s", timeout="500ms")

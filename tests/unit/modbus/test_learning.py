@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from connectors.modbus.search import Search
 from connectors.modbus.window import FIRST_WAIT, Kept, Window
 from edge_agent.memory import LinkMemory
 from tests.unit.modbus.test_wire import StillClock
-from tests.unit.modbus.virtual import link_of
+from tests.unit.modbus.virtual import VirtualClock, link_of, run
 
 rng = np.random.default_rng(3)
 
@@ -167,26 +168,70 @@ def test_a_breaker_opens_after_two_misses_and_probes_from_one_second_to_ten_minu
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.floats(0.05, 3), st.floats(0, 60)), min_size=1, max_size=60))
-def test_what_is_lost_never_exceeds_its_share(probes: list[tuple[float, float]]) -> None:
+@given(st.lists(st.tuples(st.floats(0.05, 3), st.floats(0, 60), st.booleans()), min_size=1, max_size=60))
+def test_what_is_lost_never_exceeds_its_share(probes: list[tuple[float, float, bool]]) -> None:
     """Probes one after the other, each when the budget says, some of them answered at once."""
-    clock = StillClock()
-    budget, began = Budget(clock, 0.1), clock.now
-    for seconds, rest in probes:
-        clock.now = max(clock.now, budget.book(seconds, clock.now)) + seconds
-        budget.settle(seconds, seconds)
-        clock.now += rest
-        saved = 2.0
-        assert budget.lost <= 0.1 * (clock.now - began) + saved + max(one for one, _ in probes) + 1e-6
+
+    async def main() -> None:
+        clock = VirtualClock()
+        budget, began = Budget(clock, 0.1), clock.monotonic()
+        for seconds, rest, answers in probes:
+            await budget.grant(seconds, 1.0)
+            lost = 0.0 if answers else seconds
+            await asyncio.sleep(lost)
+            budget.settle(seconds, lost)
+            await asyncio.sleep(rest)
+            saved = 2.0
+            most = 0.1 * (clock.monotonic() - began) + saved + max(one for one, _, _ in probes)
+            assert budget.lost <= most + 1e-6
+
+    run(main())
 
 
 def test_a_share_of_all_never_waits() -> None:
-    clock = StillClock()
-    budget = Budget(clock, 1.0)
+    async def main() -> None:
+        clock = VirtualClock()
+        budget, began = Budget(clock, 1.0), clock.monotonic()
+        for k in range(20):
+            await budget.grant(1.0, 1.0)
+            assert clock.monotonic() == began + k
+            await asyncio.sleep(1.0)
+            budget.settle(1.0, 1.0)
+
+    run(main())
+
+
+def test_of_those_that_wait_the_least_doubtful_is_first_and_an_answer_frees_the_next_at_once() -> None:
+    async def main() -> None:
+        clock, order = VirtualClock(), []
+        budget, began = Budget(clock, 0.1), clock.monotonic()
+        budget.settle(0.0, 3.0)  # one more than was saved up: ten seconds to wait
+
+        async def probe(name: str, doubt: float, lost: float) -> None:
+            await budget.grant(1.0, doubt)
+            order.append((name, clock.monotonic() - began))
+            budget.settle(1.0, lost)
+
+        async with asyncio.TaskGroup() as tasks:
+            for name, doubt, lost in (("dead", 3.0, 1.0), ("new", 1.0, 1.0), ("well", 0.1, 0.0)):
+                tasks.create_task(probe(name, doubt, lost))
+        assert order == [("well", 10.0), ("new", 10.0), ("dead", 20.0)]
+
+    run(main())
+
+
+def test_a_unit_that_answered_for_long_may_miss_one_reading_and_no_more() -> None:
+    breaker = Breaker()
+    assert not breaker.trusted, "nothing is known of it"
     for _ in range(20):
-        assert budget.book(1.0, clock.now) <= clock.now + 1e-9
-        clock.now += 1.0
-        budget.settle(1.0, 1.0)
+        breaker.answered()
+    breaker.missed(0.0)
+    assert breaker.trusted
+    breaker.missed(1.0)
+    assert not breaker.trusted
+    breaker.answered()
+    breaker.missed(2.0)
+    assert not breaker.trusted, "it has just come back"
 
 
 # -- search ------------------------------------------------------------------------------------------------------------

@@ -110,13 +110,16 @@ class Slave:
 class Gateway(asyncio.Transport):
     """TCP in front, a serial line behind: one request after the other, each for `line` s and the slave's latency.
 
-    A slave that does not answer within `gives_up` s is given up, without a word. `number` chooses the transaction id of
+    A slave that does not answer within `gives_up` s is given up, without a word or, where it `says_so`, with exception
+    11 (gateway target device failed to respond). `number` chooses the transaction id of
     an answer among that of its request and the newest one that came.
     """
 
-    def __init__(self, slaves: Mapping[int, Slave], *, line: float = 0.005, gives_up: float = 1.0) -> None:
+    def __init__(
+        self, slaves: Mapping[int, Slave], *, line: float = 0.005, gives_up: float = 1.0, says_so: bool = False
+    ) -> None:
         super().__init__()
-        self.slaves, self.line, self.gives_up = slaves, line, gives_up
+        self.slaves, self.line, self.gives_up, self.says_so = slaves, line, gives_up, says_so
         self.number: Callable[[Asked, int], int] = lambda asked, _newest: asked.transaction
         self.pending: asyncio.Queue[Asked] = asyncio.Queue()
         self.newest = self.serial = 0
@@ -168,6 +171,8 @@ class Gateway(asyncio.Transport):
             if latency is not None and latency < self.gives_up and slave is not None:
                 slave.answered_at = asyncio.get_running_loop().time()
                 self._send(asked, slave.answer(asked))
+            elif self.says_so:
+                self._send(asked, asked.refusal(11))
 
     def _send(self, asked: Asked, answer: bytes) -> None:
         head = struct.pack(">HHH", self.number(asked, self.newest), 0, len(answer))

@@ -127,6 +127,10 @@ class Outlet(Protocol):
         """All notices that hold now; they take the place of those told before."""
         ...
 
+    def reconnected(self, error: EdgeAgentError) -> None:
+        """The connection broke (`error`) and the connector went on over another one without a gap in its values."""
+        ...
+
 
 class Memory(Protocol):
     """What a connector learned of its devices, kept over reconnections and restarts. One a link.

@@ -6,7 +6,9 @@ promises:
 
 - A server that is absent at start is normal: the link is `waiting`, its tags say so, and it is tried again.
 - A link is up only when a value or a sign of life came within the connector's `silence`; else it is restarted.
-- Tries are spaced by a jittered, doubling back-off (0.5 s to 60 s; 10 s to 5 min where a person must act).
+- A link that was up is tried again at once; then tries are spaced by a jittered, doubling back-off (0.5 s to 60 s;
+  10 s to 5 min where a person must act). While nobody listens where a link was up not long ago, it is tried every
+  second: a server that restarts is found soon after it is back, and a refused connection costs it nothing.
 - When a link goes down every one of its tags gets one row with status BadNoCommunication, so that no old value looks
   fresh at the hub.
 """
@@ -26,6 +28,7 @@ from edge_agent.api import (
     EdgeAgentError,
     Flag,
     Frame,
+    NotConnected,
     Notice,
     Overloaded,
     Refused,
@@ -45,6 +48,12 @@ LOOK_S: Final = 1.0
 """How often a link that waits for a person looks whether they came."""
 STEADY_S: Final = 30.0
 """A link that stayed up this long starts its back-off from the first step again."""
+AT_ONCE_S: Final = 0.02
+UP_S: Final = 2.0
+"""A link that stayed up this long is tried again after AT_ONCE_S; one that breaks sooner waits for its back-off."""
+LATELY_S: Final = 300.0
+LISTEN_S: Final = 1.0
+"""Between two tries while nobody listens, for LATELY_S after the link was up."""
 
 
 async def contained(work: Callable[[], Awaitable[None]], event: str) -> Exception | None:
@@ -103,6 +112,8 @@ class LinkOutlet:
         self._health, self._inbox, self._clock, self._numbers = health, inbox, clock, numbers
         self.last = clock.monotonic()
         self.began = self.last
+        self.up_since: float | None = None
+        """When the first sign of life came."""
         self.waits = False
         """The link gave a frame and the agent's queue is full: it is we who are silent."""
 
@@ -119,6 +130,7 @@ class LinkOutlet:
         """See `api.Outlet`."""
         self.last = self._clock.monotonic()
         if self._health.state != "up":
+            self.up_since = self.last
             _enter(self._health, "up", self.last)
             self._health.error = None
 
@@ -130,6 +142,11 @@ class LinkOutlet:
     def describe(self, number: int, description: Description) -> None:
         """See `api.Outlet`."""
         self._describe(number, description)
+
+    def reconnected(self, error: EdgeAgentError) -> None:
+        """See `api.Outlet`."""
+        self._health.reconnects += 1
+        _log.info("link_went_on", link=self._health.name, after=str(error))
 
     def notice(self, notices: Sequence[Notice]) -> None:
         """See `api.Outlet`."""
@@ -161,6 +178,8 @@ class LinkSupervisor:
         self._backoff = Backoff(0.5, 60.0)
         self._refusal = Backoff(10.0, 300.0)
         self._told_down = False
+        self._up_lately = 0.0
+        """Until when (monotonic s) somebody is expected to listen again."""
         self._connector: Connector | None = None
 
     async def run(self) -> None:
@@ -170,10 +189,7 @@ class LinkSupervisor:
             _enter(self.health, "connecting", outlet.began)
             error = await self._once(outlet)
             await self._went_down(error)
-            if self._clock.monotonic() - outlet.began > STEADY_S:
-                self._backoff.reset()
-                self._refusal.reset()
-            await self._pause(error)
+            await self._pause(error, self._was_up(outlet))
             self.health.reconnects += 1
 
     async def _once(self, outlet: LinkOutlet) -> EdgeAgentError:
@@ -219,19 +235,41 @@ class LinkSupervisor:
         self.health.error = error
         _enter(self.health, "down", self._clock.monotonic())
 
-    async def _pause(self, error: EdgeAgentError) -> None:
+    def _was_up(self, outlet: LinkOutlet) -> float:
+        """For how long the run that ended was up (s); 0 for one that never was."""
+        if outlet.up_since is None:
+            return 0.0
+        now = self._clock.monotonic()
+        self._up_lately = now + LATELY_S
+        if now - outlet.up_since > STEADY_S:
+            self._backoff.reset()
+            self._refusal.reset()
+        return now - outlet.up_since
+
+    async def _pause(self, error: EdgeAgentError, was_up: float) -> None:
         """Until the next try: it is due, or a person did what the error asked for."""
-        end, before = self._clock.monotonic() + self._wait(error), _touched(error.cured_at)
+        end, before = self._clock.monotonic() + self._wait(error, was_up), _touched(error.cured_at)
         while (left := end - self._clock.monotonic()) > 0:
             await anyio.sleep(left if error.cured_at is None else min(left, LOOK_S))
             if _touched(error.cured_at) != before:
                 self._refusal.reset()
                 return
 
-    def _wait(self, error: EdgeAgentError) -> float:
+    def _wait(self, error: EdgeAgentError, was_up: float) -> float:
         if isinstance(error, Overloaded) and error.retry_after is not None:
             return error.retry_after
-        return (self._refusal if isinstance(error, Refused) else self._backoff).next()
+        if isinstance(error, Refused):
+            return self._refusal.next()
+        if was_up > UP_S:
+            return AT_ONCE_S
+        if _nobody_listens(error) and self._clock.monotonic() < self._up_lately:
+            return min(self._backoff.next(), LISTEN_S)
+        return self._backoff.next()
+
+
+def _nobody_listens(error: EdgeAgentError) -> bool:
+    """Whether there was no more than a connection, if that: a try that costs the other side nothing."""
+    return isinstance(error, NotConnected) and error.operation in ("connect", "open secure channel")
 
 
 def _touched(path: Path | None) -> int:

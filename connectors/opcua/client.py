@@ -13,8 +13,8 @@ from connectors.opcua.config import OpcUaLink
 from connectors.opcua.connection import CHANNEL_SECONDS, Connection, opened
 from connectors.opcua.description import describe
 from connectors.opcua.plan import make_plan
-from connectors.opcua.subscription import PUBLISHERS, Subscription
-from edge_agent.api import Clock, EdgeAgentError, Notice, Outlet
+from connectors.opcua.subscription import Subscription
+from edge_agent.api import Clock, EdgeAgentError, NotConnected, Notice, Outlet, TimedOut
 
 SHORTEST_SILENCE: Final = 10.0
 """What the supervisor should wait at least; the connector's own watch may be quicker, down to LEAST_SILENCE."""
@@ -45,23 +45,45 @@ class OpcUaConnector:
         self._clock = clock
         self._kernel = kernel
         self._channel_seconds = channel_seconds
-        self._failure: EdgeAgentError | None = None
         self._certificates: tuple[Notice, ...] = ()
         self._doubts: tuple[Notice, ...] = ()
 
     async def run(self, outlet: Outlet) -> None:
-        """Connects and reads until something breaks; raises that as one of the agent's errors."""
-        async with opened(self._link, self._clock, channel_seconds=self._channel_seconds) as connection:
-            await self._read(connection, outlet)
+        """Connects and reads until something breaks for good; raises that as one of the agent's errors.
 
-    async def _read(self, connection: Connection, outlet: Outlet) -> None:
-        subscription = Subscription(
-            connection.session, self._plan, outlet, self._clock, connection.url, kernel=self._kernel
-        )
-        with connection.during("subscribe"), anyio.fail_after(self._link.timeout):
-            keep_alive = await subscription.create(self._link.keep_alive)
-        self.silence = max(self.silence, 3 * keep_alive)
-        silence = max(LEAST_SILENCE, 3 * keep_alive)
+        When only the connection broke, the session goes on over another one, and nothing is lost that the server still
+        holds. It is tried once, and again only after something came meanwhile.
+        """
+        async with opened(self._link, self._clock, channel_seconds=self._channel_seconds) as connection:
+            subscription = Subscription(
+                connection.session, self._plan, outlet, self._clock, connection.url, kernel=self._kernel
+            )
+            with connection.during("subscribe"), anyio.fail_after(self._link.timeout):
+                keep_alive = await subscription.create(self._link.keep_alive)
+            self.silence = max(self.silence, 3 * keep_alive)
+            silence = max(LEAST_SILENCE, 3 * keep_alive)
+            while True:
+                failure = await self._read(connection, subscription, outlet, silence)
+                if not await self._resumed(connection, subscription, failure):
+                    raise failure
+                outlet.reconnected(failure)
+
+    async def _resumed(self, connection: Connection, subscription: Subscription, failure: EdgeAgentError) -> bool:
+        if not (subscription.made and isinstance(failure, NotConnected | TimedOut) and subscription.heard_anew()):
+            return False
+        try:
+            await connection.resume()
+            with connection.during("read"), anyio.fail_after(self._link.timeout):
+                await subscription.recover()
+        except EdgeAgentError:
+            return False
+        return True
+
+    async def _read(
+        self, connection: Connection, subscription: Subscription, outlet: Outlet, silence: float
+    ) -> EdgeAgentError:
+        """Reads until something breaks, and answers what."""
+        failures: list[EdgeAgentError] = []
         async with anyio.create_task_group() as group:
 
             async def until_it_breaks(operation: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -69,18 +91,17 @@ class OpcUaConnector:
                     with connection.during(operation):
                         await work()
                 except EdgeAgentError as error:
-                    self._failure = self._failure or error
+                    failures.append(error)
                     group.cancel_scope.cancel()
 
-            for _ in range(PUBLISHERS):
+            for _ in range(subscription.publishers):
                 group.start_soon(until_it_breaks, "read", subscription.publish)
             group.start_soon(until_it_breaks, "subscribe", lambda: subscription.tend(self._link.retry_items))
             group.start_soon(until_it_breaks, "read", lambda: subscription.watch(silence))
             group.start_soon(until_it_breaks, "renew secure channel", connection.renew)
             group.start_soon(until_it_breaks, "examine certificates", lambda: self._examine(connection, outlet))
             group.start_soon(self._described, connection, outlet)
-        if self._failure is not None:
-            raise self._failure
+        return failures[0]
 
     async def _examine(self, connection: Connection, outlet: Outlet) -> None:
         """Tells what a person must know of the certificates, for ever; Refused where the server lost our trust."""

@@ -45,6 +45,8 @@ from edge_agent.api import Clock, EdgeAgentError, Notice, socket_error
 logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # what it has to say is raised, in our words
 
 CLOSE_SECONDS: Final = 1.8
+RESUME_SECONDS: Final = 1.5
+"""How long each step may take of going on with a session over another connection: a new one is the other way."""
 SESSION_SECONDS: Final = 60
 """How long the server keeps our session when we vanish without a word."""
 CHANNEL_SECONDS: Final = 3600
@@ -168,17 +170,31 @@ class Connection:
         user = self._user = await anyio.to_thread.run_sync(_user_of, link.user)
         if link.security.policy != "None":
             await self._secure()
-        with self.during("connect"), anyio.fail_after(link.timeout):
-            await client.connect_socket()
-        with self.during("open secure channel"), anyio.fail_after(link.timeout):
-            await client.send_hello()
-            await client.open_secure_channel()
+        await self._open_channel(link.timeout)
         with self.during("log on"), anyio.fail_after(link.timeout):
             session = await client.create_session()
             self._check_offer(session.ServerEndpoints)
             if user.key is not None:
                 client.user_private_key = user.key
             await client.activate_session(user.name, user.password, user.certificate)
+
+    async def _open_channel(self, timeout: float) -> None:
+        with self.during("connect"), anyio.fail_after(timeout):
+            await self._client.connect_socket()
+        with self.during("open secure channel"), anyio.fail_after(timeout):
+            await self._client.send_hello()
+            await self._client.open_secure_channel()
+
+    async def resume(self) -> None:
+        """The same session over a new channel (ActivateSession, Part 4, 5.6.3), so that its subscriptions and all in
+        their queues are kept; raises EdgeAgentError where the server does not answer soon or knows it no more.
+        """
+        user, timeout = self._user, min(self._link.timeout, RESUME_SECONDS)
+        self._hang_up()
+        await self._open_channel(timeout)
+        self.session.rebind_authentication_token()
+        with self.during("log on"), anyio.fail_after(timeout):
+            await self._client.activate_session(user.name, user.password, user.certificate)
 
     async def _secure(self) -> None:
         """Chooses the endpoint, checks the server's certificate against the trusted ones, sets up the channel."""
@@ -255,6 +271,13 @@ class Connection:
         client.disconnect_socket()
         if transport is not None and transport.get_write_buffer_size():
             transport.abort()  # nobody takes what is left: closing politely would wait for it
+
+    def _hang_up(self) -> None:
+        """Lets go of a socket over which nothing comes any more, without a word."""
+        protocol = self._client.uaclient.protocol
+        if protocol is not None and protocol.transport is not None:
+            protocol.transport.abort()
+        self._client.disconnect_socket()
 
 
 @asynccontextmanager

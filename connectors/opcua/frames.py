@@ -65,6 +65,10 @@ class FrameMaker:
         """`numbers[handle]` is the tag's number, another one for each handle."""
         self._numbers = numbers
         self._last = np.zeros(len(numbers), np.int64)
+        self._doubtful = np.zeros(len(numbers), np.bool_)
+        """Tags that ever had a source time that did not count: one that stands still may come with a new value."""
+        self._again: npt.NDArray[np.bool_] | None = None
+        """Which handles may get their last sample once more; None where none."""
         self._order = Order.of(np.empty(0, np.uint32), numbers)
 
     def make(self, rows: Rows, raw: bytes, received: int) -> Frame:
@@ -72,6 +76,8 @@ class FrameMaker:
 
         Takes over the arrays of `rows`. Raises ProtocolError for a handle that was never given to the server.
         """
+        if self._again is not None and len(rows.handle) and int(rows.handle.max()) < len(self._numbers):
+            rows = self._without_repeats(rows, self._again)
         if not np.array_equal(rows.handle, self._order.given):
             self._order = Order.of(rows.handle, self._numbers)
         order = self._order
@@ -94,6 +100,19 @@ class FrameMaker:
             texts,
         )
 
+    def resumed(self) -> None:
+        """The session goes on over another connection: some servers then send each item's last sample once more."""
+        self._again = np.ones(len(self._numbers), np.bool_)
+
+    def _without_repeats(self, rows: Rows, again: npt.NDArray[np.bool_]) -> Rows:
+        """Leaves out each tag's first row since `resumed` where it is the sample that it had already."""
+        handle = rows.handle
+        same = again[handle] & ~self._doubtful[handle] & ((rows.ticks - EPOCH_TICKS) * 100 == self._last[handle])
+        again[handle] = False
+        if not again.any():
+            self._again = None
+        return rows.part(np.flatnonzero(~same)) if same.any() else rows
+
     def _times(
         self, order: Order, ticks: npt.NDArray[np.int64], received: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
@@ -113,6 +132,7 @@ class FrameMaker:
             self._last[order.handle] = source
             return source, np.zeros(len(ticks), np.uint16)
         handle = np.arange(len(self._last))[order.handle]
+        self._doubtful[handle[~believed]] = True
         np.maximum.at(self._last, handle[believed], source[believed])
         return (
             np.where(believed, source, received),

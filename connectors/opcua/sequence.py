@@ -1,6 +1,8 @@
 """Which notification messages of a subscription are missing (Part 4, 5.14.1: numbered from 1, wrapping to 1). Pure."""
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 WRAP: Final = 0xFFFF_FFFF
@@ -12,7 +14,23 @@ class Sequence:
 
     def __init__(self) -> None:
         self._next = 0
+        """0 before the first."""
         self._recent: deque[int] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def next(self) -> int | None:
+        """The number that the next message should have; None before the first."""
+        return self._next or None
+
+    @contextmanager
+    def handling(self, number: int) -> Iterator[None]:
+        """While a message that was taken is worked on: where that is broken off, it counts as not taken."""
+        try:
+            yield
+        except BaseException:
+            self._next = number
+            self._recent.clear()
+            raise
 
     def take(self, number: int) -> list[int] | None:
         """Notes a message that came; the numbers missing before it, or None where it was taken already.

@@ -3,6 +3,9 @@
 Each publisher holds one PublishRequest open. While one response is decoded and put, the other publishers' requests are
 at the server, so it never waits for us. Responses are taken in the order they came (the lock is fair). A publisher
 whose `put` waits asks for nothing: so back-pressure reaches the server, whose queues then fill (see `plan.py`).
+
+A subscription outlives its connection: once the session goes on over another one, `recover` fetches what was under way,
+and the same work starts again.
 """
 
 import importlib
@@ -51,13 +54,18 @@ class Subscription:
         self._sequence = Sequence()
         self._lock = anyio.Lock(fast_acquire=True)  # uncontended, as a rule: no round of the event loop for it
         self._acknowledge: list[ua.SubscriptionAcknowledgement] = []
-        self._publishers = PUBLISHERS
+        self.publishers = PUBLISHERS
+        """How many the server bears."""
+        self.made = False
+        """Whether all items were asked for: from then on the subscription can go on over another connection."""
         self._stale = anyio.Event()
         self._kernel = kernel and os.environ.get("EDGE_AGENT_NUMBA") != "0"
         self._walk: Walk | None = load_walk() if self._kernel and KERNEL in sys.modules else None
         self._slow_rows = 0
         self._heard = clock.monotonic()
+        self._anew = False
         self._id = 0
+        self._items: MonitoredItems
 
     async def create(self, keep_alive: float) -> float:
         """Creates the subscription; values can come from now on. Answers the keep-alive time in use, in seconds.
@@ -73,6 +81,7 @@ class Subscription:
         )
         result = await self._session.create_subscription(params, _never_called)
         self._id = int(result.SubscriptionId)
+        self._items = MonitoredItems(self._session, self._plan, self._id, self._clock.wall)
         if result.RevisedPublishingInterval * result.RevisedMaxKeepAliveCount > 1500 * keep_alive:
             return await self._hasten(keep_alive, result.RevisedPublishingInterval)
         return float(result.RevisedPublishingInterval * result.RevisedMaxKeepAliveCount / 1000)
@@ -100,14 +109,15 @@ class Subscription:
                 continue
             received = self._clock.wall()
             self._heard = self._clock.monotonic()
+            self._anew = True
             async with self._lock:
                 await self._take(split_publish(raw), raw, received)
                 self._heard = self._clock.monotonic()
 
     async def _is_one_too_many(self, error: UaStatusCodeError) -> bool:
         """Whether this publisher should go; raises what is no matter of too many or too long waiting."""
-        if error.code == faults.BAD_TOO_MANY_PUBLISH_REQUESTS and self._publishers > 1:
-            self._publishers -= 1
+        if error.code == faults.BAD_TOO_MANY_PUBLISH_REQUESTS and self.publishers > 1:
+            self.publishers -= 1
             return True
         if error.code not in (faults.BAD_TIMEOUT, faults.BAD_TOO_MANY_PUBLISH_REQUESTS):
             raise error
@@ -122,8 +132,10 @@ class Subscription:
         if missing is None:
             return
         for number in missing:
-            await self._fetch_missing(number)
-        await self._put(message.parts, raw, received)
+            with self._sequence.handling(number):
+                await self._fetch_missing(number)
+        with self._sequence.handling(message.sequence):
+            await self._put(message.parts, raw, received)
         self._acknowledge.append(ua.SubscriptionAcknowledgement(message.subscription, message.sequence))
 
     async def _fetch_missing(self, number: int) -> None:
@@ -137,6 +149,28 @@ class Subscription:
             return
         await self._put(split_republish(raw, self._id).parts, raw, self._clock.wall())
         self._acknowledge.append(ua.SubscriptionAcknowledgement(self._id, number))
+
+    def heard_anew(self) -> bool:
+        """Whether anything came since the last call, or since the beginning."""
+        anew, self._anew = self._anew, False
+        return anew
+
+    async def recover(self) -> None:
+        """Fetches the messages that were under way when the connection broke (Part 4, 5.14.5), as far as the server
+        kept them, before publishing goes on; a number that is missing then shows as after any loss.
+        """
+        async with self._lock:
+            while (number := self._sequence.next) is not None:
+                try:
+                    raw = await self._session.republish_raw(self._id, number)
+                except UaStatusCodeError:
+                    break
+                self._sequence.take(number)
+                with self._sequence.handling(number):
+                    await self._put(split_republish(raw, self._id).parts, raw, self._clock.wall())
+                self._acknowledge.append(ua.SubscriptionAcknowledgement(self._id, number))
+            self._maker.resumed()
+            self._heard = self._clock.monotonic()
 
     async def _put(self, parts: Many[Part], raw: bytes, received: int) -> None:
         for part in parts:
@@ -158,6 +192,8 @@ class Subscription:
                 self._outlet.lost("overflow", int(over.sum()), frame.tag[over])
             if len(frame):
                 await self._outlet.put(frame)
+            else:
+                self._outlet.alive()
 
     def _end(self, status: int) -> None:
         name = str(ua.StatusCode(ua.UInt32(status)).name)
@@ -170,9 +206,11 @@ class Subscription:
 
     async def tend(self, retry_seconds: float) -> None:
         """Creates the items, then retries refused ones and renews all after a loss, for ever."""
-        items = MonitoredItems(self._session, self._plan, self._id, self._clock.wall)
-        await items.learn()
-        await self._tell(await items.create(self._plan.items))
+        items = self._items
+        if not self.made:
+            await items.learn()
+            await self._tell(await items.create(self._plan.items))
+            self.made = True
         while True:
             with anyio.move_on_after(retry_seconds):
                 await self._stale.wait()

@@ -78,6 +78,8 @@ class FrameMeter(Meter):
 
     def notice(self, notices: object) -> None: ...
 
+    def reconnected(self, error: object) -> None: ...
+
     def lost_values(self, reason: str, count: int, tags: Sequence[int] = ()) -> None:
         if self.began:
             self.lost += count

@@ -18,7 +18,7 @@ from typing import Protocol, cast
 import anyio
 from anyio.lowlevel import checkpoint
 
-from edge_agent.api import Description, Frame, Kind, LinkSection, Notice
+from edge_agent.api import Description, EdgeAgentError, Frame, Kind, LinkSection, Notice
 from tests.servers.process import ServerProcess, free_port
 
 Value = float | int | bool | str
@@ -165,6 +165,7 @@ class Collector:
         self.waiting = 0
         self.waiting_most = 0
         self.notices: list[Notice] = []
+        self.reconnections = 0
         self._gate = anyio.Event()
         self._gate.set()
         self._came = anyio.Event()
@@ -188,6 +189,9 @@ class Collector:
 
     def describe(self, number: int, description: Description) -> None:
         self.descriptions[number] = description
+
+    def reconnected(self, error: EdgeAgentError) -> None:
+        self.reconnections += 1
 
     def notice(self, notices: Sequence[Notice]) -> None:
         self.notices = list(notices)

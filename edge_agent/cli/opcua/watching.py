@@ -96,6 +96,9 @@ class Board:
         """What the server says of a node."""
         self.units[number] = description.unit
 
+    def reconnected(self, error: EdgeAgentError) -> None:
+        """Nothing was missed."""
+
     def notice(self, notices: Sequence[Notice]) -> None:
         """What wants a person, such as a certificate that expires."""
         self.notices = notices

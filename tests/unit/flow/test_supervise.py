@@ -7,7 +7,18 @@ from pathlib import Path
 import anyio
 import pytest
 
-from edge_agent.api import Frame, NotConnected, Notice, Outlet, Overloaded, Refused, Severity, Words
+from edge_agent.api import (
+    EdgeAgentError,
+    Frame,
+    NotConnected,
+    Notice,
+    Outlet,
+    Overloaded,
+    Refused,
+    Severity,
+    TimedOut,
+    Words,
+)
 from edge_agent.backoff import Backoff
 from edge_agent.clock import SystemClock
 from edge_agent.inbox import Inbox
@@ -109,6 +120,53 @@ async def test_the_other_side_may_ask_for_patience() -> None:
 
     health, _ = await watch([patient], lambda h: h.reconnects >= 5)
     assert health.reconnects >= 5
+
+
+class Hours:
+    """A clock that the test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 5000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> int:
+        return int(self.now * 1e9)
+
+
+def waits(supervisor: LinkSupervisor, error: EdgeAgentError, count: int = 8) -> list[float]:
+    return [supervisor._wait(error, 0.0) for _ in range(count)]
+
+
+def test_a_link_that_was_up_is_tried_again_at_once_and_one_that_flaps_backs_off() -> None:
+    clock, inbox = Hours(), Inbox(10)
+    supervisor = LinkSupervisor(LinkHealth("plc", "scripted"), [0], lambda: Scripted(works), inbox, clock)
+    broken = NotConnected("read", "plc", Words("", ""), Words("", ""))
+    outlet = LinkOutlet(supervisor.health, inbox, clock)
+    assert supervisor._was_up(outlet) == 0.0
+    outlet.alive()
+    clock.now += 10
+    was_up = supervisor._was_up(outlet)
+    assert was_up == 10
+    assert supervisor._wait(broken, was_up) < 0.1
+    flapping = [supervisor._wait(broken, 0.5) for _ in range(8)]
+    assert flapping[-1] >= 30
+
+
+def test_while_nobody_listens_where_a_link_was_up_lately_somebody_looks_every_second() -> None:
+    clock, inbox = Hours(), Inbox(10)
+    supervisor = LinkSupervisor(LinkHealth("plc", "scripted"), [0], lambda: Scripted(works), inbox, clock)
+    assert max(waits(supervisor, NOBODY)) > 10, "it was never up"
+    outlet = LinkOutlet(supervisor.health, inbox, clock)
+    outlet.alive()
+    clock.now += 60
+    supervisor._was_up(outlet)
+    assert max(waits(supervisor, NOBODY)) <= 1
+    silent = TimedOut("log on", "plc", Words("", ""), Words("", ""))
+    assert max(waits(supervisor, silent)) > 10, "somebody is there and should not be pressed"
+    clock.now += 301
+    assert min(waits(supervisor, NOBODY)) > 10
 
 
 def test_backoff_doubles_within_its_bounds() -> None:

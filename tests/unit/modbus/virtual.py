@@ -216,6 +216,9 @@ class Watcher:
     def describe(self, number, description) -> None:
         """Modbus devices say nothing of their registers."""
 
+    def reconnected(self, error) -> None:
+        """Modbus has no sessions."""
+
     def notice(self, notices) -> None:
         self.told.append([one.text for one in notices])
 

@@ -98,6 +98,7 @@ class OpcUaConnector:
                 group.start_soon(until_it_breaks, "read", subscription.publish)
             group.start_soon(until_it_breaks, "subscribe", lambda: subscription.tend(self._link.retry_items))
             group.start_soon(until_it_breaks, "read", lambda: subscription.watch(silence))
+            group.start_soon(until_it_breaks, "read", subscription.question)
             group.start_soon(until_it_breaks, "renew secure channel", connection.renew)
             group.start_soon(until_it_breaks, "examine certificates", lambda: self._examine(connection, outlet))
             group.start_soon(self._described, connection, outlet)

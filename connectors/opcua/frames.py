@@ -65,6 +65,9 @@ class FrameMaker:
         """`numbers[handle]` is the tag's number, another one for each handle."""
         self._numbers = numbers
         self._last = np.zeros(len(numbers), np.int64)
+        self.bits = np.zeros(len(numbers), np.uint64)
+        self.status = np.zeros(len(numbers), np.uint32)
+        """What each handle's last row said; of texts and of what is bad, `bits` mean nothing."""
         self._doubtful = np.zeros(len(numbers), np.bool_)
         """Tags that ever had a source time that did not count: one that stands still may come with a new value."""
         self._again: npt.NDArray[np.bool_] | None = None
@@ -86,9 +89,11 @@ class FrameMaker:
         time, flags = self._times(order, rows.ticks, received)
         texts: tuple[str, ...] = ()
         if not _all_good_numbers(rows):
-            _judge(rows)
+            judge(rows)
             texts = _texts(rows, raw)
             flags = flags | np.where(overflowed(rows.status), np.uint16(Flag.OVERFLOW), np.uint16(0))
+        self.bits[order.handle] = rows.bits
+        self.status[order.handle] = rows.status
         return Frame(
             order.tag,
             time,
@@ -100,12 +105,14 @@ class FrameMaker:
             texts,
         )
 
-    def resumed(self) -> None:
-        """The session goes on over another connection: some servers then send each item's last sample once more."""
-        self._again = np.ones(len(self._numbers), np.bool_)
+    def repeats(self, handles: npt.NDArray[np.intp] | slice = slice(None)) -> None:
+        """From now on the server may send the last sample of these items once more."""
+        if self._again is None:
+            self._again = np.zeros(len(self._numbers), np.bool_)
+        self._again[handles] = True
 
     def _without_repeats(self, rows: Rows, again: npt.NDArray[np.bool_]) -> Rows:
-        """Leaves out each tag's first row since `resumed` where it is the sample that it had already."""
+        """Leaves out each tag's first row since `repeats` where it is the sample that it had already."""
         handle = rows.handle
         same = again[handle] & ~self._doubtful[handle] & ((rows.ticks - EPOCH_TICKS) * 100 == self._last[handle])
         again[handle] = False
@@ -172,7 +179,7 @@ def _all_good_numbers(rows: Rows) -> bool:
     return kind not in _FLOATS or bool(np.isfinite(rows.bits.view(np.float64)).all())
 
 
-def _judge(rows: Rows) -> None:
+def judge(rows: Rows) -> None:
     """Gives a bad status to what is no value, and no value to what is bad."""
     kind, status = rows.kind, rows.status
     floats = (kind == Kind.FLOAT64) | (kind == Kind.FLOAT32)

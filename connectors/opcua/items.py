@@ -42,6 +42,8 @@ class MonitoredItems:
         self._inquiry = Inquiry(session)
         self._chunk = 0
         self._ids: dict[int, int] = {}
+        self._led: dict[int, ua.NodeId] = {}
+        """Handle -> the node that its path led to."""
         self.refused: dict[int, int] = {}
         """Handle -> status code of each item that the server refused, or whose namespace it does not have."""
 
@@ -74,13 +76,21 @@ class MonitoredItems:
         await self.learn()
         return await self.create([self._plan.items[handle] for handle in self.refused])
 
-    async def create_anew(self) -> Frame:
-        """Deletes all items and creates them again, so that the server sends each tag's value afresh."""
-        ids, self._ids = list(self._ids.values()), {}
+    async def read(self, handles: Sequence[int]) -> dict[int, ua.DataValue]:
+        """What the server says of their nodes at this moment; only of items that it once accepted."""
+        made = [handle for handle in handles if handle in self._ids]
+        nodes = [self._led.get(handle) or self._here(self._plan.items[handle]) for handle in made]
+        answers = await self._inquiry.read([(node, AttributeIds.Value) for node in nodes], times=True)
+        return dict(zip(made, answers, strict=True))
+
+    async def create_anew(self, handles: Sequence[int] | None = None) -> Frame:
+        """Deletes these items (all where None) and creates them again, so that the server sends their values afresh."""
+        chosen = range(len(self._plan.items)) if handles is None else handles
+        ids = [number for handle in chosen if (number := self._ids.pop(handle, None)) is not None]
         for chunk in (ids[start : start + self._chunk] for start in range(0, len(ids), self._chunk)):
             params = ua.DeleteMonitoredItemsParameters(SubscriptionId=self._subscription, MonitoredItemIds=chunk)
             await self._session.delete_monitored_items(params)
-        return await self.create(self._plan.items)
+        return await self.create([self._plan.items[handle] for handle in chosen])
 
     async def _found(self, items: Sequence[Item]) -> tuple[list[Item], dict[int, int]]:
         """The items that are on this server now, paths led to their nodes; handle -> status of the others."""
@@ -92,6 +102,7 @@ class MonitoredItems:
             if isinstance(item.node, BrowsePath):
                 target = next(targets)
                 if isinstance(target, ua.NodeId):
+                    self._led[item.handle] = target
                     known.append(replace(item, node=NodeAddress("", target.NamespaceIndex, target.Identifier)))
                 else:
                     missing[item.handle] = target

@@ -45,6 +45,8 @@ class Plan:
 
     items: tuple[Item, ...]
     numbers: npt.NDArray[np.int32]
+    intervals: npt.NDArray[np.float64]
+    """By handle: seconds within which the server should tell of a change."""
     publishing: float
     """Publishing interval in ms."""
     keep_alive_count: int
@@ -59,7 +61,10 @@ def make_plan(link: OpcUaLink, numbers: Sequence[int]) -> Plan:
     )
     keep_alive = max(1, round(link.keep_alive / link.publishing_interval))
     lifetime = max(3 * keep_alive, math.ceil(60 / link.publishing_interval))
-    return Plan(items, np.asarray(numbers, np.int32), link.publishing_interval * 1000, keep_alive, lifetime)
+    intervals = np.array(
+        [max(tag.interval, sampling_of(tag, link), link.publishing_interval) for tag in link.tags], np.float64
+    )
+    return Plan(items, np.asarray(numbers, np.int32), intervals, link.publishing_interval * 1000, keep_alive, lifetime)
 
 
 def sampling_of(tag: OpcUaTag, link: OpcUaLink) -> float:

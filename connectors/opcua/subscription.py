@@ -11,28 +11,50 @@ and the same work starts again.
 import importlib
 import importlib.util
 import os
+import struct
 import sys
 from collections.abc import Sequence as Many
+from contextlib import suppress
 from typing import Final
 
 import anyio
 import anyio.to_thread
+import numpy as np
 from asyncua import ua
+from asyncua.ua.ua_binary import struct_to_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from connectors.opcua import faults
 from connectors.opcua.decode import Walk, decode
-from connectors.opcua.frames import FrameMaker
+from connectors.opcua.frames import FrameMaker, judge
 from connectors.opcua.items import MonitoredItems
 from connectors.opcua.plan import Plan
+from connectors.opcua.rows import TEXT_SPAN
 from connectors.opcua.sequence import Sequence
 from connectors.opcua.session import ColumnSession
+from connectors.opcua.silence import Silence
 from connectors.opcua.wire import DATA_CHANGE, STATUS_CHANGE, Message, Part, split_publish, split_republish, status_of
-from edge_agent.api import Clock, Frame, NotConnected, Outlet, Words, kernel_faults, overflowed, unanswered
+from edge_agent.api import (
+    Clock,
+    Frame,
+    Kind,
+    NotConnected,
+    Outlet,
+    Words,
+    is_bad,
+    kernel_faults,
+    overflowed,
+    unanswered,
+)
 
 PUBLISHERS: Final = 4
 """Three requests stay at the server while the fourth one's response is worked on."""
 RESYNC_SPACING: Final = 10.0
+LOOK_SECONDS: Final = 1.0
+"""How often silent tags are looked for."""
+MOST_QUESTIONS: Final = 500
+"""Silent tags that are read at a time."""
+_HANDLE: Final = struct.Struct("<I")
 SLOW_ROWS_A_SECOND: Final = 5_000
 """More rows than this decoded in Python in one second, and the numba walk is worth its memory."""
 KERNEL: Final = "connectors.opcua.kernel"
@@ -62,6 +84,7 @@ class Subscription:
         self._kernel = kernel and os.environ.get("EDGE_AGENT_NUMBA") != "0"
         self._walk: Walk | None = load_walk() if self._kernel and KERNEL in sys.modules else None
         self._slow_rows = 0
+        self._silence = Silence(plan.intervals, clock.monotonic())
         self._heard = clock.monotonic()
         self._anew = False
         self._id = 0
@@ -169,7 +192,7 @@ class Subscription:
                 with self._sequence.handling(number):
                     await self._put(split_republish(raw, self._id).parts, raw, self._clock.wall())
                 self._acknowledge.append(ua.SubscriptionAcknowledgement(self._id, number))
-            self._maker.resumed()
+            self._maker.repeats()
             self._heard = self._clock.monotonic()
 
     async def _put(self, parts: Many[Part], raw: bytes, received: int) -> None:
@@ -194,6 +217,7 @@ class Subscription:
                 await self._outlet.put(frame)
             else:
                 self._outlet.alive()
+        self._silence.heard[rows.handle] = self._heard
 
     def _end(self, status: int) -> None:
         name = str(ua.StatusCode(ua.UInt32(status)).name)
@@ -225,6 +249,49 @@ class Subscription:
         if len(frame):
             async with self._lock:
                 await self._outlet.put(frame)
+
+    async def question(self) -> None:
+        """Asks what became of tags that are silent, for ever; writes what is not known yet, and makes their items anew.
+
+        What a server does not answer in time or at all is asked again later: that says nothing of the subscription.
+        """
+        while True:
+            await anyio.sleep(LOOK_SECONDS)
+            handles = self._silence.due(self._clock.monotonic(), MOST_QUESTIONS)
+            if not len(handles) or not self.made:
+                continue
+            self._silence.asked(handles, self._clock.monotonic())
+            with suppress(UaStatusCodeError, TimeoutError):
+                answers = await self._items.read(handles.tolist())
+                await self._weigh(answers, self._clock.wall())
+
+    async def _weigh(self, answers: dict[int, ua.DataValue], received: int) -> None:
+        """Compares what was read with each tag's last row; where it is something else twice, it takes that one's place.
+
+        The source's time is no evidence: many servers give the time of the reading.
+        """
+        if not answers:
+            return
+        body = [_HANDLE.pack(handle) + struct_to_binary(answer) for handle, answer in answers.items()]
+        raw = _HANDLE.pack(len(body)) + b"".join(body)
+        rows, _ = decode(raw, Part(DATA_CHANGE, 0, len(raw)), None)
+        judge(rows)
+        handle = rows.handle.astype(np.intp)
+        number = (rows.kind != TEXT_SPAN) & (rows.kind != Kind.TEXT) & ~is_bad(rows.status)
+        strange = (rows.status >> 30 != self._maker.status[handle] >> 30) | (
+            number & (rows.bits != self._maker.bits[handle])
+        )
+        async with self._lock:
+            sure = np.flatnonzero(self._silence.judged(handle, strange))
+            if not len(sure):
+                return
+            frame = self._maker.make(rows.part(sure), raw, received)
+            forgotten = frame.tag[~is_bad(frame.status)]
+            if len(forgotten):
+                self._outlet.lost("item_forgotten", len(forgotten), forgotten)
+            await self._outlet.put(frame)
+            self._maker.repeats(handle[sure])
+        await self._tell(await self._items.create_anew(handle[sure].tolist()))
 
     async def watch(self, silence: float) -> None:
         """Raises TimedOut when nothing came for `silence` seconds; loads the numba walk when it is worth it."""

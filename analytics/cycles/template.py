@@ -1,0 +1,129 @@
+"""The golden curve's skeleton: which landmarks align a cycle, and the bins its aligned curves are measured in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analytics.cycles.landmarks import REACH, Floats, Landmark, crossing, find_landmarks, smooth
+
+POINTS = 512
+"""Points of the first, unaligned golden curve."""
+BINS = 24
+"""Bins of an aligned curve, shared out over its phases by their length."""
+FINE = 16
+"""Points a bin's mean is taken over."""
+APART = 0.04
+"""Landmarks that align a curve are at least this share of the cycle apart."""
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One cycle: seconds since its start [rows], ascending, and its channels [channels × rows], all finite."""
+
+    seconds: Floats
+    channels: Floats
+
+
+@dataclass(frozen=True)
+class Features:
+    """What is kept of a cycle. `timing` [landmarks + 1] in seconds, the length last; the rest [channels × bins]."""
+
+    timing: Floats
+    mean: Floats
+    noise: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True)
+class Template:
+    """`anchors[c]` are the landmarks that align channel c, in order of time; `edges[c]` [BINS + 1] its bins' limits."""
+
+    length: float
+    marks: tuple[Landmark, ...]
+    anchors: tuple[tuple[int, ...], ...]
+    edges: tuple[Floats, ...]
+
+    def measure(self, cycle: Cycle) -> Features:
+        """Times the landmarks, aligns every channel on its anchors and measures each bin."""
+        timing = self._timing(cycle)
+        rows = [self._channel(cycle, c, timing) for c in range(len(cycle.channels))]
+        mean, noise, low, high = (np.array(column) for column in zip(*rows, strict=True))
+        return Features(timing, mean, noise, low, high)
+
+    def _timing(self, cycle: Cycle) -> Floats:
+        curves, reach = smooth(cycle.channels), REACH * self.length
+        found = [crossing(cycle.seconds, curves[mark.channel], mark, reach) for mark in self.marks]
+        return np.array([*found, cycle.seconds[-1]])
+
+    def _channel(self, cycle: Cycle, channel: int, timing: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        own = [(timing[k], self.marks[k].at) for k in self.anchors[channel] if 0 < timing[k] < cycle.seconds[-1]]
+        here, golden = _ascending([(0.0, 0.0), *sorted(own), (float(cycle.seconds[-1]), self.length)])
+        edges, values = self.edges[channel], cycle.channels[channel]
+        fine = edges[:-1, None] + (np.arange(FINE) + 0.5) / FINE * np.diff(edges)[:, None]
+        curve = np.interp(np.interp(fine, golden, here), cycle.seconds, values)
+        which = np.clip(np.searchsorted(edges, np.interp(cycle.seconds, here, golden), "right") - 1, 0, BINS - 1)
+        low, high = curve.min(axis=1), curve.max(axis=1)
+        np.minimum.at(low, which, values)
+        np.maximum.at(high, which, values)
+        return curve.mean(axis=1), _noise(values, which), low, high
+
+
+def _ascending(pairs: list[tuple[float, float]]) -> tuple[Floats, Floats]:
+    """The alignment as two ascending columns; landmarks that changed places are left out of it."""
+    kept = pairs[:1]
+    for pair in pairs[1:-1]:
+        if kept[-1][0] < pair[0] < pairs[-1][0] and kept[-1][1] < pair[1] < pairs[-1][1]:
+            kept.append(pair)
+    here, golden = zip(*kept, pairs[-1], strict=True)
+    return np.array(here), np.array(golden)
+
+
+def _noise(values: Floats, which: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Floats:
+    """Logarithm of the mean square deviation of a row from the middle of its neighbours, per bin."""
+    square = (values[1:-1] - (values[:-2] + values[2:]) / 2) ** 2
+    count = np.bincount(which[1:-1], minlength=BINS)
+    floor = 1e-6 * float(np.ptp(values)) ** 2 + 1e-300
+    overall = float(square.mean()) if square.size else 0.0
+    total = np.bincount(which[1:-1], square, minlength=BINS)
+    level: Floats = np.log((total + overall) / (count + 1) + floor)
+    return level
+
+
+def make_template(golden: Sequence[Cycle]) -> Template:
+    """The template of the golden cycles: median curve, its landmarks at their median times, bins between them."""
+    length = float(np.median([cycle.seconds[-1] for cycle in golden]))
+    grid = np.linspace(0, length, POINTS)
+    curves = np.median([[np.interp(grid, c.seconds, row) for row in c.channels] for c in golden], axis=0)
+    bare = Template(length, tuple(find_landmarks(grid, curves)), (), ())
+    usual = np.median([bare._timing(cycle) for cycle in golden], axis=0)
+    marks = tuple(replace(mark, at=float(at)) for mark, at in zip(bare.marks, usual, strict=False))
+    anchors = tuple(_anchors(marks, c, length) for c in range(len(curves)))
+    edges = tuple(_edges([marks[k].at for k in chosen], length) for chosen in anchors)
+    return Template(length, marks, anchors, edges)
+
+
+def _anchors(marks: Sequence[Landmark], channel: int, length: float) -> tuple[int, ...]:
+    """A channel's own half-rises first, then its other landmarks, then the half-rises of the other channels."""
+    own = [k for k, mark in enumerate(marks) if mark.channel == channel]
+    others = [k for k, mark in enumerate(marks) if mark.channel != channel and mark.half]
+    taken: list[int] = []
+    for k in sorted(own, key=lambda k: not marks[k].half) + others:
+        near = [0.0, length, *(marks[j].at for j in taken)]
+        if min(abs(marks[k].at - at) for at in near) >= APART * length:
+            taken.append(k)
+    return tuple(sorted(taken, key=lambda k: marks[k].at))
+
+
+def _edges(anchors: Sequence[float], length: float) -> Floats:
+    """BINS bins whose limits include the anchors: each phase gets bins by its length, at least one."""
+    limits = np.array([0.0, *anchors, length])
+    spans = np.diff(limits)
+    counts = np.ones(len(spans), int)
+    for _ in range(BINS - len(spans)):
+        counts[np.argmax(spans / counts)] += 1
+    pieces = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(limits, limits[1:], counts, strict=False)]
+    return np.concatenate([*pieces, [length]])

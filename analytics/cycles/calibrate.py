@@ -31,9 +31,12 @@ class Calibration:
 
 
 def calibrate(distances: Floats) -> Calibration:
-    """Fits the tail on the largest distances of the golden cycles (their mean excess, the exponential's estimate)."""
+    """Fits the tail on the largest distances of the golden cycles .
+
+    The exponential's scale is their median excess over ln 2: a few odd golden cycles do not flatten the tail.
+    """
     golden = np.sort(distances)
     count = min(max(int(TAIL * len(golden)), 8), len(golden) - 1)
     start = float(golden[-count - 1])
-    scale = float(np.mean(golden[-count:]) - start)
+    scale = float(np.median(golden[-count:]) - start) / float(np.log(2))
     return Calibration(golden, start, max(scale, 1e-3 * (1 + abs(start))), (count + 1) / (len(golden) + 1))

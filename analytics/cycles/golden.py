@@ -24,6 +24,8 @@ MEMORY = 800
 """Accepted cycles the model is fitted on."""
 REFIT = 25
 FOLDS = 5
+HEAVY = 5.0
+"""A look whose largest golden value is so many sigmas is not trusted: it jumps in good cycles too."""
 FOLLOW = 0.05
 """Weight of an accepted cycle in the centre: a memory of about 20 cycles."""
 
@@ -86,11 +88,18 @@ def _fit(layout: Layout, rows: Floats) -> _Fitted:
     fold = np.arange(len(rows)) * FOLDS // len(rows)
     looks = [fit(layout, rows[fold != k]).look(rows[fold == k]) for k in range(FOLDS)]
     pooled = [np.concatenate(part) for part in zip(*looks, strict=True)]
-    scales = tuple(np.sqrt(np.mean(part**2, axis=0)) + 1e-12 for part in pooled)
+    scales = tuple(_scale(part) for part in pooled)
     distances = [np.abs(part / scale).max(axis=1) for part, scale in zip(pooled, scales, strict=True)]
     parts = tuple(calibrate(distance) for distance in distances)
     scored = np.array([part.score(distance) for part, distance in zip(parts, distances, strict=True)])
     return _Fitted(fit(layout, rows), scales, parts, calibrate(_combine(scored)))
+
+
+def _scale(looks: Floats) -> Floats:
+    """One unit of each look [cycles × looks]: its deviation, infinite for a look that is not to be trusted."""
+    deviation = np.sqrt(np.mean(looks**2, axis=0)) + 1e-12
+    scale: Floats = np.where(np.abs(looks).max(axis=0) < HEAVY * deviation, deviation, np.inf)
+    return scale
 
 
 def _combine(scores: Floats) -> Floats:

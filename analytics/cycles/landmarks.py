@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +67,7 @@ def find_landmarks(seconds: Floats, curves: Floats) -> list[Landmark]:
     found: list[Landmark] = []
     for channel, curve in enumerate(smooth(curves)):
         points = turning_points(curve, LEG * float(np.ptp(curve)))
-        for first, last in zip(points, points[1:], strict=False):
+        for first, last in itertools.pairwise(points):
             low, high = sorted((float(curve[first]), float(curve[last])))
             rising = bool(curve[last] > curve[first])
             for share in LEVELS:

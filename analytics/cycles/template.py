@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analytics.cycles.landmarks import REACH, Floats, Landmark, crossing, find_landmarks, smooth
 
+Truths = NDArray[np.bool_]
+
 POINTS = 512
 """Points of the first, unaligned golden curve."""
-BINS = 24
+BINS = 32
 """Bins of an aligned curve, shared out over its phases by their length."""
 FINE = 16
 """Points a bin's mean is taken over."""
-APART = 0.04
+APART = 0.012
 """Landmarks that align a curve are at least this share of the cycle apart."""
+STEADY = 0.01
+"""Landmarks that align a curve scatter over the golden cycles by no more than this share of the cycle."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Template:
         low, high = curve.min(axis=1), curve.max(axis=1)
         np.minimum.at(low, which, values)
         np.maximum.at(high, which, values)
-        return curve.mean(axis=1), _noise(values, which), low, high
+        return curve.mean(axis=1), _noise(cycle.seconds, values, which), low, high
 
 
 def _ascending(pairs: list[tuple[float, float]]) -> tuple[Floats, Floats]:
@@ -82,48 +87,61 @@ def _ascending(pairs: list[tuple[float, float]]) -> tuple[Floats, Floats]:
     return np.array(here), np.array(golden)
 
 
-def _noise(values: Floats, which: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Floats:
-    """Logarithm of the mean square deviation of a row from the middle of its neighbours, per bin."""
-    square = (values[1:-1] - (values[:-2] + values[2:]) / 2) ** 2
-    count = np.bincount(which[1:-1], minlength=BINS)
+def _noise(seconds: Floats, values: Floats, which: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Floats:
+    """Logarithm of the mean square deviation of a row from the middle of its neighbours, per bin.
+
+    Rows beside a missing row are left out: on an edge they would look like noise.
+    """
+    wide = seconds[2:] - seconds[:-2]
+    near = wide < 2.5 * np.median(wide) / 2
+    square = ((values[1:-1] - (values[:-2] + values[2:]) / 2) ** 2)[near]
+    which = which[1:-1][near]
+    count = np.bincount(which, minlength=BINS)
     floor = 1e-6 * float(np.ptp(values)) ** 2 + 1e-300
     overall = float(square.mean()) if square.size else 0.0
-    total = np.bincount(which[1:-1], square, minlength=BINS)
+    total = np.bincount(which, square, minlength=BINS)
     level: Floats = np.log((total + overall) / (count + 1) + floor)
     return level
 
 
 def make_template(golden: Sequence[Cycle]) -> Template:
-    """The template of the golden cycles: median curve, its landmarks at their median times, bins between them."""
+    """The template of the golden cycles: median curve, its landmarks at their median times, bins between them.
+
+    A landmark that is missing in one golden cycle is no landmark.
+    """
     length = float(np.median([cycle.seconds[-1] for cycle in golden]))
     grid = np.linspace(0, length, POINTS)
     curves = np.median([[np.interp(grid, c.seconds, row) for row in c.channels] for c in golden], axis=0)
     bare = Template(length, tuple(find_landmarks(grid, curves)), (), ())
-    usual = np.median([bare._timing(cycle) for cycle in golden], axis=0)
-    marks = tuple(replace(mark, at=float(at)) for mark, at in zip(bare.marks, usual, strict=False))
-    anchors = tuple(_anchors(marks, c, length) for c in range(len(curves)))
+    timings = np.array([bare._timing(cycle) for cycle in golden])
+    first = np.array([*(mark.at for mark in bare.marks), length])
+    found = np.all(np.abs(timings - first) < REACH * length, axis=0)
+    usual, scatter = np.median(timings, axis=0), np.std(timings, axis=0)
+    kept = [k for k in range(len(bare.marks)) if found[k]]
+    marks, steady = tuple(replace(bare.marks[k], at=float(usual[k])) for k in kept), scatter[kept] <= STEADY * length
+    anchors = tuple(_anchors(marks, c, length, steady) for c in range(len(curves)))
     edges = tuple(_edges([marks[k].at for k in chosen], length) for chosen in anchors)
     return Template(length, marks, anchors, edges)
 
 
-def _anchors(marks: Sequence[Landmark], channel: int, length: float) -> tuple[int, ...]:
+def _anchors(marks: Sequence[Landmark], channel: int, length: float, steady: Truths) -> tuple[int, ...]:
     """A channel's own half-rises first, then its other landmarks, then the half-rises of the other channels."""
     own = [k for k, mark in enumerate(marks) if mark.channel == channel]
     others = [k for k, mark in enumerate(marks) if mark.channel != channel and mark.half]
     taken: list[int] = []
     for k in sorted(own, key=lambda k: not marks[k].half) + others:
         near = [0.0, length, *(marks[j].at for j in taken)]
-        if min(abs(marks[k].at - at) for at in near) >= APART * length:
+        if len(taken) < BINS // 2 - 1 and steady[k] and min(abs(marks[k].at - at) for at in near) >= APART * length:
             taken.append(k)
     return tuple(sorted(taken, key=lambda k: marks[k].at))
 
 
 def _edges(anchors: Sequence[float], length: float) -> Floats:
-    """BINS bins whose limits include the anchors: each phase gets bins by its length, at least one."""
+    """BINS bins whose limits include the anchors: each phase gets bins by its length, at least two."""
     limits = np.array([0.0, *anchors, length])
     spans = np.diff(limits)
-    counts = np.ones(len(spans), int)
-    for _ in range(BINS - len(spans)):
+    counts = np.full(len(spans), 2)
+    for _ in range(BINS - counts.sum()):
         counts[np.argmax(spans / counts)] += 1
     pieces = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(limits, limits[1:], counts, strict=False)]
     return np.concatenate([*pieces, [length]])

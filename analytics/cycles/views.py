@@ -13,7 +13,7 @@ SPANS = (1, 2, 4, 8)
 """Lengths, in bins, of the stretches a deviation is summed over."""
 EXPLAINED = 0.9
 """Share of the normal variance that the multiway PCA's components explain."""
-SHRINK = 0.05
+SHRINK = 0.01
 """Weight of the identity in the correlation of the timings."""
 NAMES = ("timing", "order", "level", "shape", "residual", "stretch", "noise", "extreme")
 """The distances, in order: one landmark's time; its time given the other landmarks; a phase's level; Hotelling's T²
@@ -75,7 +75,7 @@ class View:
         left = outside[:, self.layout.timing :]
         return (
             timing,
-            timing @ self.precision,
+            self._order(timing, rows[:, : self.layout.timing]),
             self._levels(mean),
             np.sqrt(hotelling),
             np.sqrt(squared),
@@ -83,6 +83,11 @@ class View:
             self._noises(noise),
             extreme,
         )
+
+    def _order(self, timing: Floats, seconds: Floats) -> Floats:
+        """Each landmark given all the others, and the time between every two of them."""
+        first, second = np.triu_indices(self.layout.timing, 1)
+        return np.concatenate([timing @ self.precision, seconds[:, second] - seconds[:, first]], axis=1)
 
     def _levels(self, mean: Floats) -> Floats:
         """Mean deviation of every phase of every channel."""
@@ -123,4 +128,6 @@ def fit(layout: Layout, rows: Floats) -> View:
     _, singular, right = np.linalg.svd(both, full_matrices=False)
     power = np.cumsum(singular**2) / np.sum(singular**2)
     kept = min(int(np.searchsorted(power, EXPLAINED)) + 1, max(len(rows) // 5, 1))
-    return View(layout, spread, np.linalg.inv(shrunk), right[:kept], singular[:kept] / np.sqrt(len(rows)) + 1e-12)
+    strength: Floats = singular[:kept] / np.sqrt(len(rows)) + 1e-12
+    precision: Floats = np.linalg.inv(shrunk)
+    return View(layout, spread, precision, right[:kept], strength)

@@ -129,5 +129,5 @@ def fit(layout: Layout, rows: Floats) -> View:
     power = np.cumsum(singular**2) / np.sum(singular**2)
     kept = min(int(np.searchsorted(power, EXPLAINED)) + 1, max(len(rows) // 5, 1))
     strength: Floats = singular[:kept] / np.sqrt(len(rows)) + 1e-12
-    precision: Floats = np.linalg.inv(shrunk)
+    precision = np.asarray(np.linalg.inv(shrunk), dtype=np.float64)
     return View(layout, spread, precision, right[:kept], strength)

@@ -1,6 +1,6 @@
-"""`./run score nab|vus|skab|tep|cycles|plant --data ROOT --out OUT`: write the detectors' scores, then score them.
+"""`./run score skab|tep|cycles --data ROOT --out OUT`: write the detectors' scores, then score them.
 
-ROOT is laid out like the shared data (`nab/data/…`, `skab/…`, `tep/…`, `cycles/…`). Each data set is a module of this
+ROOT is laid out like the shared data (`skab/…`, `tep/…`, `cycles/…`). Each data set is a module of this
 package with one function `write(data, out)`: it goes over each file once, in order, learns only from the rows before,
 never opens a label, and writes one CSV per file into `out`. One configuration serves a whole data set.
 """
@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDER = {"nab": "nab", "vus": "nab", "skab": "skab", "tep": "tep", "cycles": "cycles"}
-"""Data set to its folder below ROOT; `vus` is scored on the series of `nab`."""
+FOLDER = {"skab": "skab", "tep": "tep", "cycles": "cycles"}
+"""Data set to its folder below ROOT."""
 
 SCORER = Path(__file__).parents[2] / "../shared/bench/score_anomaly.py"
 

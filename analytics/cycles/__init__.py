@@ -1,1 +1,1 @@
-"""Cycles against golden curves: cut the stream into cycles, align each on its events, compare it with the good ones."""
+"""Cycles against golden curves: align each cycle on its events, and compare it with the good ones."""

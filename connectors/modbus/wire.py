@@ -211,12 +211,15 @@ class Line:
 
     def _overdue(self, scan: Scan, sent: float) -> float:
         """When a request in flight is overdue (monotonic s)."""
+        began = max(sent, self._turn)
+        if not self._owed:
+            return began + scan.timeout
         held = [
             owed.until + (_PATIENCE - 1) * owed.scan.timeout
             for owed in self._owed.values()
             if owed.scan.unit != scan.unit and self._passed < owed.sent < sent
         ]
-        return max(sent, self._turn, *held) + scan.timeout
+        return max([began, *held]) + scan.timeout
 
     def _settle(self, scan: Scan) -> None:
         if scan.complete:

@@ -90,7 +90,7 @@ class Outlet:
 
     def __init__(self, meter: FrameMeter) -> None:
         self.put, self.alive, self.lost = meter.put, meter.alive, meter.lost_values
-        self.notice, self.describe = meter.notice, meter.describe
+        self.notice, self.describe, self.reconnected = meter.notice, meter.describe, meter.reconnected
 
 
 async def ours(connector: Any, meter: FrameMeter) -> None:

@@ -6,9 +6,10 @@ promises:
 
 - A server that is absent at start is normal: the link is `waiting`, its tags say so, and it is tried again.
 - A link is up only when a value or a sign of life came within the connector's `silence`; else it is restarted.
-- A link that was up is tried again at once; then tries are spaced by a jittered, doubling back-off (0.5 s to 60 s;
-  10 s to 5 min where a person must act). While nobody listens where a link was up not long ago, it is tried every
-  second: a server that restarts is found soon after it is back, and a refused connection costs it nothing.
+- A link that was up is tried again at once, but only once a `STEADY_S`; then tries are spaced by a jittered, doubling
+  back-off (0.5 s to 60 s; 10 s to 5 min where a person must act), after a run that was up no longer than it was. While
+  nobody listens where a link was up not long ago, it is tried every second: a server that restarts is found soon
+  after it is back, and a refused connection costs it nothing.
 - When a link goes down every one of its tags gets one row with status BadNoCommunication, so that no old value looks
   fresh at the hub.
 """
@@ -50,7 +51,7 @@ STEADY_S: Final = 30.0
 """A link that stayed up this long starts its back-off from the first step again."""
 AT_ONCE_S: Final = 0.02
 UP_S: Final = 2.0
-"""A link that stayed up this long is tried again after AT_ONCE_S; one that breaks sooner waits for its back-off."""
+"""A link that stayed up this long may be tried again after AT_ONCE_S; one that breaks sooner waits for its back-off."""
 LATELY_S: Final = 300.0
 LISTEN_S: Final = 1.0
 """Between two tries while nobody listens, for LATELY_S after the link was up."""
@@ -178,6 +179,8 @@ class LinkSupervisor:
         self._backoff = Backoff(0.5, 60.0)
         self._refusal = Backoff(10.0, 300.0)
         self._told_down = False
+        self._may_hurry = True
+        """Whether it may be tried at once: it was steady since that was done last."""
         self._up_lately = 0.0
         """Until when (monotonic s) somebody is expected to listen again."""
         self._connector: Connector | None = None
@@ -223,17 +226,18 @@ class LinkSupervisor:
 
     async def _went_down(self, error: EdgeAgentError) -> None:
         first = self.health.error is None or self.health.error.code != error.code or self.health.state == "up"
+        to_tell = not self._told_down or self.health.state == "up"
+        self.health.error = error
+        _enter(self.health, "down", self._clock.monotonic())
         if first:
             _log.warning("link_down", link=self.health.name, error=str(error))
-        if not self._told_down or self.health.state == "up":
+        if to_tell:
             row = Frame.of_status(
                 self._numbers, self._clock.wall(), Status.BAD_NO_COMMUNICATION, Flag.AGENT | Flag.RECEIVE_TIME
             )
             await self._inbox.put(row)
             self.health.values += len(row)
             self._told_down = True
-        self.health.error = error
-        _enter(self.health, "down", self._clock.monotonic())
 
     def _was_up(self, outlet: LinkOutlet) -> float:
         """For how long the run that ended was up (s); 0 for one that never was."""
@@ -244,6 +248,7 @@ class LinkSupervisor:
         if now - outlet.up_since > STEADY_S:
             self._backoff.reset()
             self._refusal.reset()
+            self._may_hurry = True
         return now - outlet.up_since
 
     async def _pause(self, error: EdgeAgentError, was_up: float) -> None:
@@ -260,8 +265,11 @@ class LinkSupervisor:
             return error.retry_after
         if isinstance(error, Refused):
             return self._refusal.next()
-        if was_up > UP_S:
+        if was_up > UP_S and self._may_hurry:
+            self._may_hurry = False
             return AT_ONCE_S
+        if was_up > UP_S:
+            return min(self._backoff.next(), was_up)
         if _nobody_listens(error) and self._clock.monotonic() < self._up_lately:
             return min(self._backoff.next(), LISTEN_S)
         return self._backoff.next()

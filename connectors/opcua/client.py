@@ -19,6 +19,11 @@ from edge_agent.api import Clock, EdgeAgentError, NotConnected, Notice, Outlet, 
 SHORTEST_SILENCE: Final = 10.0
 """What the supervisor should wait at least; the connector's own watch may be quicker, down to LEAST_SILENCE."""
 LEAST_SILENCE: Final = 3.0
+STEADY_S: Final = 10.0
+"""A connection that stood this long is replaced at once."""
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 2.0
+"""The queues hold more than twice as much (plan.py), so that nothing is lost over a line that breaks all the time."""
 EXAMINE_S: Final = 60.0
 """How often the certificates in use are looked at: dates pass, and people take trust back."""
 
@@ -47,12 +52,14 @@ class OpcUaConnector:
         self._channel_seconds = channel_seconds
         self._certificates: tuple[Notice, ...] = ()
         self._doubts: tuple[Notice, ...] = ()
+        self._asked = False
 
     async def run(self, outlet: Outlet) -> None:
         """Connects and reads until something breaks for good; raises that as one of the agent's errors.
 
         When only the connection broke, the session goes on over another one, and nothing is lost that the server still
-        holds. It is tried once, and again only after something came meanwhile.
+        holds. It is tried once, and again only after something came meanwhile: at once where the connection stood for
+        STEADY_S, else after a pause that doubles.
         """
         async with opened(self._link, self._clock, channel_seconds=self._channel_seconds) as connection:
             subscription = Subscription(
@@ -62,8 +69,14 @@ class OpcUaConnector:
                 keep_alive = await subscription.create(self._link.keep_alive)
             self.silence = max(self.silence, 3 * keep_alive)
             silence = max(LEAST_SILENCE, 3 * keep_alive)
+            pause = 0.0
             while True:
+                began = self._clock.monotonic()
                 failure = await self._read(connection, subscription, outlet, silence)
+                if self._clock.monotonic() - began > STEADY_S:
+                    pause = 0.0
+                await anyio.sleep(pause)
+                pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
                 if not await self._resumed(connection, subscription, failure):
                     raise failure
                 outlet.reconnected(failure)
@@ -112,8 +125,11 @@ class OpcUaConnector:
             await anyio.sleep(EXAMINE_S)
 
     async def _described(self, connection: Connection, outlet: Outlet) -> None:
-        """Tells what the server says of the tags; where it won't or can't, the link goes on without."""
+        """Tells what the server says of the tags, once; where it won't or can't, the link goes on without."""
+        if self._asked:
+            return
         with suppress(EdgeAgentError), connection.during("describe"):
             self._doubts = await describe(connection.session, self._link.tags, self._plan.numbers.tolist(), outlet)
+            self._asked = True
         if self._doubts:
             outlet.notice((*self._certificates, *self._doubts))

@@ -55,6 +55,8 @@ LOOK_SECONDS: Final = 1.0
 MOST_QUESTIONS: Final = 500
 """Silent tags that are read at a time."""
 _HANDLE: Final = struct.Struct("<I")
+WATCH_SECONDS: Final = 0.25
+"""How often it is looked whether anything came."""
 SLOW_ROWS_A_SECOND: Final = 5_000
 """More rows than this decoded in Python in one second, and the numba walk is worth its memory."""
 KERNEL: Final = "connectors.opcua.kernel"
@@ -295,14 +297,17 @@ class Subscription:
 
     async def watch(self, silence: float) -> None:
         """Raises TimedOut when nothing came for `silence` seconds; loads the numba walk when it is worth it."""
+        count_at = self._clock.monotonic()
         while True:
-            await anyio.sleep(min(1.0, silence / 4))
+            await anyio.sleep(min(WATCH_SECONDS, silence / 4))
             now = self._clock.monotonic()
             if self._lock.locked():  # we are the ones who wait: for the agent's queue
                 self._heard = now
             if now - self._heard > silence:
                 raise unanswered("read", self._url)
-            await self._load_kernel()
+            if now >= count_at:
+                count_at = now + 1.0
+                await self._load_kernel()
 
     async def _load_kernel(self) -> None:
         there = "numba" in sys.modules  # detection has paid for it

@@ -1,14 +1,16 @@
 """Child of the benches: one client in a process of its own, its CPU and memory measured from inside.
 
-`python -m tests.bench.collect WAY URL TAGS SECONDS [WINDOW]` prints one JSON object. Ways: `opcua`, `modbus` (our
-connectors), `asyncua`, `pymodbus` (the plain library loops).
+`python -m tests.bench.collect WAY URL TAGS SECONDS [MORE]` prints one JSON object. Ways: `opcua` (MORE: the server's
+period in ms, and the folder of an identity for an encrypted channel), `modbus` (MORE: requests in flight), our
+connectors; `asyncua`, `pymodbus`, the plain library loops.
 """
 
 import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +18,7 @@ from urllib.parse import urlsplit
 import anyio
 import numpy as np
 
-from edge_agent.api import Frame, SystemClock
+from edge_agent.api import Frame, Refused, SystemClock
 
 WARM_S = 3.0
 
@@ -49,28 +51,37 @@ class Meter:
 
 
 class FrameMeter(Meter):
-    """An outlet that counts: values of tag k are k + tick / 1024, so every missing tick shows."""
+    """An outlet that counts; where the source's times are `period_ns` apart (0: not known), every missing one shows."""
 
-    def __init__(self, seconds: float, tags: int, ticks: bool) -> None:
+    def __init__(self, seconds: float, tags: int, period_ns: int = 0) -> None:
         super().__init__(seconds)
-        self._ticks = ticks
-        self.last = np.full(tags, -1.0)
+        self._period = period_ns
+        self.last = np.zeros(tags, np.int64)
+        self._start = time.monotonic()
+        self.seen_s: float | None = None
+        """When every tag had a value, counted from the start."""
+
+    def result(self) -> dict[str, Any]:
+        return super().result() | {"seen_s": self.seen_s}
 
     async def put(self, frame: Frame) -> None:
+        if self.seen_s is None:
+            self.last[frame.tag] = frame.time
+            if self.last.all():
+                self.seen_s = time.monotonic() - self._start
         if not self.began:
             return
         self.values += len(frame)
         self.delays.append(frame.received[::500] - frame.time[::500])
-        if self._ticks:
+        if self._period:
             self._count_lost(frame)
 
     def _count_lost(self, frame: Frame) -> None:
         """Cheap, since it is part of what is measured: one row a tag in a frame, which our connector sees to."""
         assert self.last is not None
-        tick = (frame.floats() - frame.tag) * 1024
-        before = self.last[frame.tag]
-        self.lost += int(np.maximum(tick - before - 1, 0)[before >= 0].sum())
-        self.last[frame.tag] = tick
+        steps = (frame.time - self.last[frame.tag]) // self._period
+        self.lost += int(np.maximum(steps - 1, 0)[self.last[frame.tag] > 0].sum())
+        self.last[frame.tag] = frame.time
 
     def alive(self) -> None: ...
 
@@ -93,10 +104,13 @@ class Outlet:
         self.notice, self.describe, self.reconnected = meter.notice, meter.describe, meter.reconnected
 
 
-async def ours(connector: Any, meter: FrameMeter) -> None:
+async def ours(make: Callable[[], Any], meter: FrameMeter) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(connector.run, Outlet(meter))
+        tasks.start_soon(make().run, Outlet(meter))
+        while meter.seen_s is None:
+            await anyio.sleep(0.05)
         await anyio.sleep(WARM_S)
+        meter.last = np.zeros_like(meter.last)
         meter.warm()
         await anyio.sleep(meter.seconds)
         result = meter.result()
@@ -104,23 +118,40 @@ async def ours(connector: Any, meter: FrameMeter) -> None:
     print(json.dumps(result))
 
 
-def opcua(url: str, tags: int, seconds: float) -> None:
+def opcua(url: str, tags: int, seconds: float, period_ms: int, identity: str) -> None:
     from connectors.opcua.client import OpcUaConnector
     from connectors.opcua.config import OpcUaLink
 
+    plain = {"policy": "None", "insecure": "loopback"}
     link = OpcUaLink.model_validate(
         {
             "name": "bench",
             "connector": "opcua",
             "machine": "m",
             "url": url,
-            "security": {"policy": "None", "insecure": "loopback"},
+            "security": {"identity": identity} if identity else plain,
             "publishing_interval": "100ms",
-            "tags": [{"tag": f"t{k}", "node": f"ns=2;i={1000 + k}", "interval": "100ms"} for k in range(tags)],
+            "tags": [{"tag": f"t{k}", "node": f"ns=2;i={1000 + k}", "interval": f"{period_ms}ms"} for k in range(tags)],
         }
     )
-    meter = FrameMeter(seconds, tags, ticks=True)
-    anyio.run(ours, OpcUaConnector(link, list(range(tags)), SystemClock()), meter)
+
+    def make() -> Any:
+        return OpcUaConnector(link, list(range(tags)), SystemClock())
+
+    if identity:
+        accept(identity, make)
+    anyio.run(ours, make, FrameMeter(seconds, tags, period_ms * 1_000_000))
+
+
+def accept(identity: str, make: Callable[[], Any]) -> None:
+    """What a technician does: sees that the server is new, and accepts its certificate."""
+    from connectors.opcua.trust import TrustFolder
+
+    with suppress(Refused):
+        anyio.run(make().run, Outlet(FrameMeter(0, 1)))
+    folder = TrustFolder(Path(identity))
+    for entry in folder.entries("pending"):
+        folder.accept(entry)
 
 
 def modbus(url: str, tags: int, seconds: float, window: int) -> None:
@@ -148,8 +179,7 @@ def modbus(url: str, tags: int, seconds: float, window: int) -> None:
             ],
         }
     )
-    meter = FrameMeter(seconds, tags, ticks=False)
-    anyio.run(ours, ModbusConnector(link, list(range(tags)), SystemClock()), meter)
+    anyio.run(ours, lambda: ModbusConnector(link, list(range(tags)), SystemClock()), FrameMeter(seconds, tags))
 
 
 async def asyncua(url: str, tags: int, seconds: float) -> None:
@@ -196,12 +226,12 @@ async def pymodbus(url: str, tags: int, seconds: float) -> None:
 
 def main() -> None:
     way, url, tags, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-    window = int(sys.argv[5]) if len(sys.argv) > 5 else 1
+    more = sys.argv[5:]
     match way:
         case "opcua":
-            opcua(url, tags, seconds)
+            opcua(url, tags, seconds, int(more[0]), more[1] if len(more) > 1 else "")
         case "modbus":
-            modbus(url, tags, seconds, window)
+            modbus(url, tags, seconds, int(more[0]))
         case "asyncua":
             anyio.run(asyncua, url, tags, seconds)
         case "pymodbus":

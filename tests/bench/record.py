@@ -26,6 +26,8 @@ class Record:
     of_wire: float | None = None
     """Time of a reading as a multiple of what the wire allows: the best tenth, where the machine was not busy."""
 
+    seen_s: float | None = None
+    """Seconds from the start until every tag had a value."""
     kept: float | None = None
     """What share of the readings that its interval asks for the unit got that got fewest."""
 

@@ -27,8 +27,8 @@ MACHINES = 60
 """10,000 tags on 60 machines: 167 signals each, as the schema wants (at most 180 fields)."""
 
 
-def _child(way: str, url: str, *more: object) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.collect", way, url, str(TAGS), str(SECONDS), *map(str, more)]
+def _child(way: str, url: str, *more: object, tags: int = TAGS) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.bench.collect", way, url, str(tags), str(SECONDS), *map(str, more)]
     done = subprocess.run(command, check=True, capture_output=True, timeout=120)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -47,15 +47,32 @@ def _record(name: str, result: dict[str, Any], library: dict[str, Any] | None) -
         p50_ms=result["p50_ms"],
         p99_ms=result["p99_ms"],
         lost=result["lost"],
+        seen_s=result.get("seen_s"),
         ratio_to_library=_cost(result) / _cost(library) if library else None,
     )
 
 
 def opcua_to_frame(folder: Path) -> list[Record]:
-    """10,000 tags at 10 Hz, subscribed; the library's handler beside it on the same server."""
+    """10,000 tags at 10 Hz, subscribed; encrypted; of eight types; the library's handler beside it on one server."""
     with Uafast(folder / "uafast", n=TAGS, period_ms=100) as source:
-        ours, library = _child("opcua", source.url), _child("asyncua", source.url)
-    return [_record("opcua_to_frame", ours, library)]
+        ours, library = _child("opcua", source.url, 100), _child("asyncua", source.url)
+        secure = _child("opcua", source.url, 100, folder / "identity")
+    with Uafast(folder / "mixed", n=TAGS, period_ms=100, mixed=True) as source:
+        mixed = _child("opcua", source.url, 100)
+    return [
+        _record("opcua_to_frame", ours, library),
+        _record("opcua_to_frame_secure", secure, library),
+        _record("opcua_to_frame_mixed", mixed, library),
+    ]
+
+
+def opcua_large(folder: Path) -> list[Record]:
+    """300,000 values/s from 10,000 tags, and 100,000 tags that change once a second."""
+    with Uafast(folder / "fast", n=TAGS, period_ms=33) as source:
+        fast = _child("opcua", source.url, 33)
+    with Uafast(folder / "many", n=100_000, period_ms=1000) as source:
+        many = _child("opcua", source.url, 1000, tags=100_000)
+    return [_record("opcua_to_frame_300k", fast, None), _record("opcua_to_frame_100k_tags", many, None)]
 
 
 def modbus_to_frame(folder: Path) -> list[Record]:
@@ -229,6 +246,7 @@ def cold_start(folder: Path) -> list[Record]:
 
 WAYS: dict[str, Callable[[Path], list[Record]]] = {
     "opcua_to_frame": opcua_to_frame,
+    "opcua_large": opcua_large,
     "modbus_to_frame": modbus_to_frame,
     "opcua_to_influxdb": opcua_to_influxdb,
     "opcua_to_stored": opcua_to_stored,

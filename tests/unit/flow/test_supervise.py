@@ -102,6 +102,25 @@ async def test_a_link_that_goes_down_says_so_in_each_of_its_tags_once() -> None:
     assert frame.value(2) is None
 
 
+async def test_a_link_that_is_down_says_so_though_the_queue_is_full() -> None:
+    inbox, health = Inbox(3), LinkHealth("plc", "scripted")
+
+    async def fills_the_queue(outlet: Outlet) -> None:
+        await outlet.put(Frame.of_floats([0, 1], 5, [1.0, 2.0]))
+        raise NOBODY
+
+    def make() -> Scripted:
+        return Scripted(fills_the_queue)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(LinkSupervisor(health, [0, 1], make, inbox, SystemClock()).run)
+        with anyio.fail_after(20):
+            while health.state != "down":
+                await anyio.sleep(0.01)
+        assert health.error is NOBODY
+        tasks.cancel_scope.cancel()
+
+
 async def test_an_absent_server_is_told_at_start() -> None:
     health, frame = await watch([absent], lambda h: h.reconnects >= 1)
     assert health.error is NOBODY
@@ -150,6 +169,11 @@ def test_a_link_that_was_up_is_tried_again_at_once_and_one_that_flaps_backs_off(
     was_up = supervisor._was_up(outlet)
     assert was_up == 10
     assert supervisor._wait(broken, was_up) < 0.1
+    again = [supervisor._wait(broken, 5.0) for _ in range(8)]
+    assert min(again) >= 0.25, "at once only where it was steady since"
+    assert max(again) <= 5, "no longer than it was up"
+    clock.now += 31
+    assert supervisor._wait(broken, supervisor._was_up(outlet)) < 0.1
     flapping = [supervisor._wait(broken, 0.5) for _ in range(8)]
     assert flapping[-1] >= 30
 

@@ -1,18 +1,21 @@
-"""The OPC UA connector: connects, subscribes, and reads until something breaks.
+"""The OPC UA connector: connects, subscribes or polls, and goes on until something breaks.
 
 The channel's renewal, the publishers and the silence watch are ours, in one task group.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import anyio
 
 from connectors.opcua.config import OpcUaLink
 from connectors.opcua.connection import CHANNEL_SECONDS, Connection, opened
+from connectors.opcua.decoder import Decoder
 from connectors.opcua.description import describe
 from connectors.opcua.plan import make_plan
+from connectors.opcua.polling import Polling
 from connectors.opcua.subscription import Subscription
 from edge_agent.api import Clock, EdgeAgentError, NotConnected, Notice, Outlet, TimedOut
 
@@ -62,39 +65,46 @@ class OpcUaConnector:
         STEADY_S, else after a pause that doubles.
         """
         async with opened(self._link, self._clock, channel_seconds=self._channel_seconds) as connection:
-            subscription = Subscription(
-                connection.session, self._plan, outlet, self._clock, connection.url, kernel=self._kernel
-            )
-            with connection.during("subscribe"), anyio.fail_after(self._link.timeout):
-                keep_alive = await subscription.create(self._link.keep_alive)
-            self.silence = max(self.silence, 3 * keep_alive)
-            silence = max(LEAST_SILENCE, 3 * keep_alive)
+            flow = await self._begun(connection, outlet)
             pause = 0.0
             while True:
                 began = self._clock.monotonic()
-                failure = await self._read(connection, subscription, outlet, silence)
+                failure = await self._read(connection, flow, outlet)
                 if self._clock.monotonic() - began > STEADY_S:
                     pause = 0.0
                 await anyio.sleep(pause)
                 pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
-                if not await self._resumed(connection, subscription, failure):
+                if not await self._resumed(connection, flow, failure):
                     raise failure
                 outlet.reconnected(failure)
 
-    async def _resumed(self, connection: Connection, subscription: Subscription, failure: EdgeAgentError) -> bool:
-        if not (subscription.made and isinstance(failure, NotConnected | TimedOut) and subscription.heard_anew()):
+    async def _begun(self, connection: Connection, outlet: Outlet) -> "_Flow":
+        """What values come by over this connection: a subscription made, or cyclic reads, or both."""
+        session, plan, decoder = connection.session, self._plan, Decoder(kernel=self._kernel)
+        keep_alive, subscription, polling = self._link.keep_alive, None, None
+        if plan.subscribed:
+            subscription = Subscription(session, plan, outlet, self._clock, connection.url, decoder)
+            with connection.during("subscribe"), anyio.fail_after(self._link.timeout):
+                keep_alive = await subscription.create(keep_alive)
+        self.silence = max(self.silence, 3 * keep_alive)
+        silence = max(LEAST_SILENCE, 3 * keep_alive)
+        if plan.cycles:
+            polling = Polling(session, plan, outlet, self._clock, decoder, silence)
+        return _Flow(decoder, subscription, polling, silence)
+
+    async def _resumed(self, connection: Connection, flow: "_Flow", failure: EdgeAgentError) -> bool:
+        if not (isinstance(failure, NotConnected | TimedOut) and flow.can_go_on()):
             return False
         try:
             await connection.resume()
-            with connection.during("read"), anyio.fail_after(self._link.timeout):
-                await subscription.recover()
+            if flow.subscription is not None:
+                with connection.during("read"), anyio.fail_after(self._link.timeout):
+                    await flow.subscription.recover()
         except EdgeAgentError:
             return False
         return True
 
-    async def _read(
-        self, connection: Connection, subscription: Subscription, outlet: Outlet, silence: float
-    ) -> EdgeAgentError:
+    async def _read(self, connection: Connection, flow: "_Flow", outlet: Outlet) -> EdgeAgentError:
         """Reads until something breaks, and answers what."""
         failures: list[EdgeAgentError] = []
         async with anyio.create_task_group() as group:
@@ -107,11 +117,8 @@ class OpcUaConnector:
                     failures.append(error)
                     group.cancel_scope.cancel()
 
-            for _ in range(subscription.publishers):
-                group.start_soon(until_it_breaks, "read", subscription.publish)
-            group.start_soon(until_it_breaks, "subscribe", lambda: subscription.tend(self._link.retry_items))
-            group.start_soon(until_it_breaks, "read", lambda: subscription.watch(silence))
-            group.start_soon(until_it_breaks, "read", subscription.question)
+            for operation, work in flow.works(self._link):
+                group.start_soon(until_it_breaks, operation, work)
             group.start_soon(until_it_breaks, "renew secure channel", connection.renew)
             group.start_soon(until_it_breaks, "examine certificates", lambda: self._examine(connection, outlet))
             group.start_soon(self._described, connection, outlet)
@@ -133,3 +140,36 @@ class OpcUaConnector:
             self._asked = True
         if self._doubts:
             outlet.notice((*self._certificates, *self._doubts))
+
+
+class _Flow:
+    """How values come over one connection, and go on over the next one of the same session."""
+
+    def __init__(
+        self, decoder: Decoder, subscription: Subscription | None, polling: Polling | None, silence: float
+    ) -> None:
+        self.subscription = subscription
+        self._decoder, self._polling, self._silence = decoder, polling, silence
+
+    def can_go_on(self) -> bool:
+        """Whether all that the session holds was made, and something came since this was last asked."""
+        if self.subscription is not None:
+            return self.subscription.made and self.subscription.heard_anew()
+        return self._polling is not None and self._polling.heard_anew()
+
+    def works(self, link: OpcUaLink) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """All that has to run at the same time, each with the operation that its errors are about."""
+        subscription, polling = self.subscription, self._polling
+        yield "read", self._decoder.tend
+        if subscription is not None:
+            for _ in range(subscription.publishers):
+                yield "read", subscription.publish
+            yield "subscribe", partial(subscription.tend, link.retry_items)
+            yield "read", partial(subscription.watch, self._silence)
+            yield "read", subscription.question
+        if polling is not None:
+            yield "find nodes", partial(polling.tend, link.retry_items)
+            for cycle in polling.cycles:
+                yield "read", partial(polling.poll, cycle)
+            if subscription is None:
+                yield "read", partial(polling.probe, link.keep_alive)

@@ -17,6 +17,9 @@ Policy = Literal[
 SOUND: Final = ("Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256")
 """What `best` chooses from, the best first (Part 7, 6.6); the others are broken or protect nothing."""
 Mode = Literal["Sign", "SignAndEncrypt"]
+Collect = Literal["subscribe", "poll"]
+SHORTEST_POLL: Final = 0.05
+"""Seconds: who wants a value more often has the server sample it (`subscribe`)."""
 DEFAULT_PORT: Final = 4840
 
 
@@ -92,6 +95,8 @@ class OpcUaTag(TagSection):
     """`nsu=<namespace uri>;s=…` (best: survives a new namespace order), `ns=2;s=…`, `…;i=…`, `…;g=…`, `…;b=…`.
 
     Or a browse path, for servers that make new node ids at each start: `/Objects/nsu=<namespace uri>;Line 1/Load`."""
+    collect: Collect | None = None
+    """`subscribe`: the server tells of changes; `poll`: it is read every `interval`. Default: as the link has it."""
     sampling: Duration | None = None
     """How often the server looks at the value; default half of `interval`, at most the publishing interval.
 
@@ -106,10 +111,24 @@ class OpcUaTag(TagSection):
         self._address = parse_path(self.node) if self.node.startswith("/") else parse_node(self.node)
         return self
 
+    @model_validator(mode="after")
+    def _poll_is_possible(self) -> Self:
+        if self.collect == "poll":
+            check_poll(self)
+        return self
+
     @property
     def address(self) -> NodeAddress | BrowsePath:
         """The node or the path to it, parsed."""
         return self._address
+
+
+def check_poll(tag: OpcUaTag) -> None:
+    """Raises ValueError unless the tag can be polled."""
+    if tag.interval < SHORTEST_POLL:
+        raise ValueError("opcua_poll_interval")
+    if tag.sampling is not None or tag.queue is not None:
+        raise ValueError("opcua_poll_queue")
 
 
 class OpcUaServer(LinkSection):
@@ -160,6 +179,8 @@ class OpcUaLink(OpcUaServer):
     """The server says at least this often that it is there; three times this without a word ends the connection."""
     retry_items: Duration = Field(default="60s")  # type: ignore[assignment]  # the same
     """How often tags that the server refused are asked for again."""
+    collect: Collect = "subscribe"
+    """How values come, where a tag does not say. `poll` is for servers that have no subscriptions, or bad ones."""
     tags: Annotated[tuple[OpcUaTag, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="after")
@@ -169,6 +190,17 @@ class OpcUaLink(OpcUaServer):
         if not 0.1 <= self.keep_alive <= 3600 or self.timeout < 0.1 or self.retry_items < 0.1:
             raise ValueError("opcua_intervals")
         return self
+
+    @model_validator(mode="after")
+    def _polls_are_possible(self) -> Self:
+        for tag in self.tags:
+            if self.polls(tag):
+                check_poll(tag)
+        return self
+
+    def polls(self, tag: OpcUaTag) -> bool:
+        """Whether the tag is read in a cycle; else the server is asked to tell of its changes."""
+        return (tag.collect or self.collect) == "poll"
 
     def tag_list(self) -> Sequence[OpcUaTag]:
         """The tags in file order, each with its machine filled in."""

@@ -1,4 +1,4 @@
-"""DataChangeNotification bytes (Part 4, 7.26.2; DataValue: Part 6, 5.2.2.17) → columns. Pure.
+"""DataChangeNotification and ReadResponse bytes (Part 4, 7.26.2, 5.11.2; DataValue: Part 6, 5.2.2.17) → columns. Pure.
 
 Three ways to the same rows, each checked against the vendor's decoder in the tests:
 
@@ -25,7 +25,9 @@ from edge_agent.api import Kind
 Walk = Callable[..., tuple[int, int]]
 """See `kernel.walk`."""
 
-SMALLEST_ITEM: Final = 5
+NAMED: Final = 4
+"""Bytes of the client handle before each value of a notification. The values of a read have none: BARE."""
+BARE: Final = 0
 _RUN: Final = 64
 _NUMBERS: Final[dict[int, tuple[str, Kind]]] = {
     1: ("u1", Kind.BOOL),
@@ -47,7 +49,7 @@ _CODES: Final = dict(
     zip(("i1", "u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8"), "bBhHiIqQfd", strict=True)
 )
 _PACKS: Final = {vtype: struct.Struct("<" + _CODES[code]) for vtype, (code, _) in _NUMBERS.items()}
-_HEAD: Final = struct.Struct("<IB")
+_HEAD: Final = struct.Struct("<I")
 _TAILS: Final = [
     (
         struct.Struct(
@@ -63,48 +65,53 @@ _F64: Final = struct.Struct("<d")
 _U64: Final = struct.Struct("<Q")
 _EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
 _MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
-_layouts: dict[tuple[int, int], np.dtype[Any] | None] = {}
+_layouts: dict[tuple[int, int, int], np.dtype[Any] | None] = {}
 
 
-def decode(raw: bytes, part: Part, walk: Walk | None = None) -> tuple[Rows, bool]:
-    """The rows of one DataChangeNotification, and whether all of them came the fast way."""
+def decode(raw: bytes, part: Part, walk: Walk | None = None, head: int = NAMED) -> tuple[Rows, bool]:
+    """The rows of one array of values, and whether all of them came the fast way.
+
+    `head` is NAMED, or BARE for values without handles: theirs are then 0, and bytes may follow the array.
+    """
     end = part.start + part.size
-    n = Cursor(raw, part.start, end).count(SMALLEST_ITEM)
+    n = Cursor(raw, part.start, end).count(head + 1)
     start = part.start + 4
     if n == 0:
         return Rows.empty(0), True
-    found = _run(raw, start, end, n)
+    found = _run(raw, start, end, n, head)
     if found is not None and len(found) == n:
         rows = Rows.empty(n)
         _fill(rows, 0, found)
         return rows, True
-    return _mixed(raw, start, end, n, walk)
+    return _mixed(Cursor(raw, start, end), n, walk, head)
 
 
-def _layout(mask: int, vtype: int) -> np.dtype[Any] | None:
+def _layout(head: int, mask: int, vtype: int) -> np.dtype[Any] | None:
     """The bytes of one item with this mask and scalar type; None where they have no fixed size."""
-    if (mask, vtype) not in _layouts:
-        _layouts[mask, vtype] = _new_layout(mask, vtype)
-    return _layouts[mask, vtype]
+    if (head, mask, vtype) not in _layouts:
+        _layouts[head, mask, vtype] = _new_layout(head, mask, vtype)
+    return _layouts[head, mask, vtype]
 
 
-def _new_layout(mask: int, vtype: int) -> np.dtype[Any] | None:
+def _new_layout(head: int, mask: int, vtype: int) -> np.dtype[Any] | None:
     if not mask & 1 or mask & 0xC0 or vtype not in _NUMBERS:
         return None
-    fields = [("handle", "<u4"), ("mask", "u1"), ("type", "u1"), ("value", _NUMBERS[vtype][0])]
+    fields = [("handle", "<u4")] if head else []
+    fields += [("mask", "u1"), ("type", "u1"), ("value", _NUMBERS[vtype][0])]
     fields += [(name or f"skip{bit}", code) for bit, name, code in _OPTIONAL if mask & bit]
     return np.dtype(fields)
 
 
-def _run(raw: bytes, start: int, end: int, n: int) -> npt.NDArray[Any] | None:
+def _run(raw: bytes, start: int, end: int, n: int, head: int) -> npt.NDArray[Any] | None:
     """A structured view of the items from `start` that are laid out as the first is, at most n; None if it is odd."""
-    if end - start < SMALLEST_ITEM + 1:
+    if end - start < head + 2:
         return None
-    layout = _layout(raw[start + 4], raw[start + 5])
+    mask, vtype = raw[start + head], raw[start + head + 1]
+    layout = _layout(head, mask, vtype)
     if layout is None:
         return None
     view = np.frombuffer(raw, layout, min(n, (end - start) // layout.itemsize), start)
-    equal = (view["mask"] == raw[start + 4]) & (view["type"] == raw[start + 5])
+    equal = (view["mask"] == mask) & (view["type"] == vtype)
     return view if equal.all() else view[: int(equal.argmin())]
 
 
@@ -113,7 +120,7 @@ def _fill(rows: Rows, at: int, view: npt.NDArray[Any]) -> None:
     place = slice(at, at + len(view))
     names = view.dtype.names or ()
     kind = _NUMBERS[int(view["type"][0])][1]
-    rows.handle[place] = view["handle"]
+    rows.handle[place] = view["handle"] if "handle" in names else 0
     rows.kind[place] = kind
     rows.bits[place] = _bits(view["value"], kind)
     rows.status[place] = view["status"] if "status" in names else 0
@@ -132,32 +139,32 @@ def _bits(values: npt.NDArray[Any], kind: Kind) -> npt.NDArray[np.uint64]:
             return np.asarray(values, np.uint64)
 
 
-def _mixed(raw: bytes, start: int, end: int, n: int, walk: Walk | None) -> tuple[Rows, bool]:
+def _mixed(cursor: Cursor, n: int, walk: Walk | None, head: int) -> tuple[Rows, bool]:
     rows = Rows.empty(n)
-    cursor = Cursor(raw, start, end)
-    data = np.frombuffer(raw, np.uint8, end)
+    data = np.frombuffer(cursor.raw, np.uint8, cursor.end)
     done = slow = 0
     while done < n:
         if walk is not None:
-            done, cursor.pos = walk(data, cursor.pos, done, rows.handle, rows.kind, rows.bits, rows.status, rows.ticks)
+            columns = rows.handle, rows.kind, rows.bits, rows.status, rows.ticks
+            done, cursor.pos = walk(data, cursor.pos, done, head, *columns)
             stop = min(done + 1, n)
         else:
-            done = _runs(raw, cursor, rows, done)
+            done = _runs(cursor, rows, done, head)
             stop = min(done + _RUN, n)
-        _one_by_one(cursor, rows, done, stop)
+        _one_by_one(cursor, rows, slice(done, stop), head)
         slow += stop - done
         done = stop
     return rows, slow * 4 <= n
 
 
-def _runs(raw: bytes, cursor: Cursor, rows: Rows, done: int) -> int:
+def _runs(cursor: Cursor, rows: Rows, done: int, head: int) -> int:
     """Takes runs of at least _RUN equal items; the new number of rows done."""
     n = len(rows.handle)
     while n - done >= _RUN:
-        probe = _run(raw, cursor.pos, cursor.end, _RUN)
+        probe = _run(cursor.raw, cursor.pos, cursor.end, _RUN, head)
         if probe is None or len(probe) < _RUN:
             return done
-        view = _run(raw, cursor.pos, cursor.end, n - done)
+        view = _run(cursor.raw, cursor.pos, cursor.end, n - done, head)
         assert view is not None  # noqa: S101  # the probe was a prefix of it; for mypy
         _fill(rows, done, view)
         cursor.take(view.dtype.itemsize * len(view))
@@ -165,12 +172,12 @@ def _runs(raw: bytes, cursor: Cursor, rows: Rows, done: int) -> int:
     return done
 
 
-def _one_by_one(cursor: Cursor, rows: Rows, start: int, stop: int) -> None:
-    """Rows start … stop - 1, whatever they are."""
-    if start == stop:
+def _one_by_one(cursor: Cursor, rows: Rows, place: slice, head: int) -> None:
+    """The rows at `place`, whatever they are."""
+    if place.start == place.stop:
         return
-    place = slice(start, stop)
-    handle, kind, bits, status, ticks = zip(*[_item(cursor, rows) for _ in range(start, stop)], strict=True)
+    items = [_item(cursor, rows, head) for _ in range(place.start, place.stop)]
+    handle, kind, bits, status, ticks = zip(*items, strict=True)
     rows.handle[place] = handle
     rows.kind[place] = kind
     rows.bits[place] = np.array(bits, np.uint64)
@@ -178,9 +185,10 @@ def _one_by_one(cursor: Cursor, rows: Rows, start: int, stop: int) -> None:
     rows.ticks[place] = ticks
 
 
-def _item(cursor: Cursor, rows: Rows) -> tuple[int, int, int, int, int]:
-    """One MonitoredItemNotification: handle, kind, bits, status, ticks."""
-    handle, mask = _HEAD.unpack_from(cursor.raw, cursor.take(SMALLEST_ITEM))
+def _item(cursor: Cursor, rows: Rows, head: int) -> tuple[int, int, int, int, int]:
+    """One MonitoredItemNotification, or one DataValue: handle, kind, bits, status, ticks."""
+    handle = _HEAD.unpack_from(cursor.raw, cursor.take(NAMED))[0] if head else 0
+    mask = cursor.u8()
     kind, bits = _variant(cursor, rows) if mask & 1 else (Kind.NONE, 0)
     tail, has_status, has_ticks = _TAILS[mask & 0x3E]
     rest = tail.unpack_from(cursor.raw, cursor.take(tail.size))

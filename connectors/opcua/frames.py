@@ -24,6 +24,8 @@ BAD_DECODING_ERROR: Final = 0x8007_0000
 """Part 6, Annex A: text that is no UTF-8."""
 LONGEST_TEXT: Final = 65_535
 """Longer texts (bytes of UTF-8) are no signals; they become BadOutOfRange."""
+NOTHING_SAID: Final = 0xFFFF_FFFF
+"""No status: its severity is the one that is reserved (Part 4, 7.38.1)."""
 _FLOATS: Final = frozenset({Kind.FLOAT64, Kind.FLOAT32})
 _NUMBERS: Final = _FLOATS | {Kind.INT64, Kind.UINT64, Kind.BOOL}
 _SPAN_BITS: Final = np.int64(42)  # 4 * PLAUSIBLE_NS < 2**42
@@ -66,8 +68,8 @@ class FrameMaker:
         self._numbers = numbers
         self._last = np.zeros(len(numbers), np.int64)
         self.bits = np.zeros(len(numbers), np.uint64)
-        self.status = np.zeros(len(numbers), np.uint32)
-        """What each handle's last row said; of texts and of what is bad, `bits` mean nothing."""
+        self.status = np.full(len(numbers), NOTHING_SAID, np.uint32)
+        """What each handle's last row said, as `said` has it; NOTHING_SAID before the first one."""
         self._doubtful = np.zeros(len(numbers), np.bool_)
         """Tags that ever had a source time that did not count: one that stands still may come with a new value."""
         self._again: npt.NDArray[np.bool_] | None = None
@@ -88,11 +90,12 @@ class FrameMaker:
             rows = rows.part(order.rows)
         time, flags = self._times(order, rows.ticks, received)
         texts: tuple[str, ...] = ()
+        words = rows.bits
         if not _all_good_numbers(rows):
-            judge(rows)
-            texts = _texts(rows, raw)
+            settle(rows, raw)
+            texts, words = tuple(rows.texts), said(rows)
             flags = flags | np.where(overflowed(rows.status), np.uint16(Flag.OVERFLOW), np.uint16(0))
-        self.bits[order.handle] = rows.bits
+        self.bits[order.handle] = words
         self.status[order.handle] = rows.status
         return Frame(
             order.tag,
@@ -179,7 +182,25 @@ def _all_good_numbers(rows: Rows) -> bool:
     return kind not in _FLOATS or bool(np.isfinite(rows.bits.view(np.float64)).all())
 
 
-def judge(rows: Rows) -> None:
+def settle(rows: Rows, raw: bytes) -> None:
+    """Makes rows what a frame's are: texts in place of spans of `raw`, a status for what is no value."""
+    if not _all_good_numbers(rows):
+        _judge(rows)
+        _take_texts(rows, raw)
+
+
+def said(rows: Rows) -> npt.NDArray[np.uint64]:
+    """64 bits a settled row that are equal where values are; of a text its hash in this process."""
+    text = rows.kind == Kind.TEXT
+    if not text.any():
+        return rows.bits
+    hashes = np.array([hash(one) for one in rows.texts], np.int64).view(np.uint64)
+    words = rows.bits.copy()
+    words[text] = hashes[words[text].astype(np.intp)]
+    return words
+
+
+def _judge(rows: Rows) -> None:
     """Gives a bad status to what is no value, and no value to what is bad."""
     kind, status = rows.kind, rows.status
     floats = (kind == Kind.FLOAT64) | (kind == Kind.FLOAT32)
@@ -200,11 +221,11 @@ def _set_bad(rows: Rows, which: npt.NDArray[np.bool_], status: int) -> None:
         rows.status[which & ~is_bad(rows.status)] = status
 
 
-def _texts(rows: Rows, raw: bytes) -> tuple[str, ...]:
-    """Turns TEXT_SPAN rows into TEXT rows; the frame's text table."""
+def _take_texts(rows: Rows, raw: bytes) -> None:
+    """Turns TEXT_SPAN rows into TEXT rows."""
     spans = np.flatnonzero(rows.kind == TEXT_SPAN)
     if not len(spans):
-        return tuple(rows.texts)
+        return
     texts = rows.texts
     known: dict[bytes, int] = {}
     bits = rows.bits
@@ -220,7 +241,6 @@ def _texts(rows: Rows, raw: bytes) -> tuple[str, ...]:
                 continue
             place = known[encoded] = len(texts) - 1
         bits[row] = place
-    return tuple(texts)
 
 
 def _append(texts: list[str], encoded: bytes) -> int:

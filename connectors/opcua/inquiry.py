@@ -75,6 +75,8 @@ class Inquiry:
         self.started = ""
         """When the server started, as it says: a sign that it is the same as last time."""
         self.locales: list[str] = []
+        self.most_reads = 0
+        """MaxNodesPerRead; 0 where the server tells none."""
         self.reads = Portion(_READS)
         self.browses = Portion(_BROWSES)
         self.translations = Portion(_BROWSES)
@@ -87,6 +89,7 @@ class Inquiry:
         self.namespaces = _texts(namespaces)
         self.locales = _texts(locales)
         self.started = str(started or "")
+        self.most_reads = reads if isinstance(reads, int) else 0
         self.reads = Portion(_within(reads, self.reads.size, _MOST_READS))
         self.browses = Portion(_within(browses, _BROWSES, _MOST_BROWSES))
         self.translations = Portion(_within(translations, _BROWSES, _MOST_BROWSES))

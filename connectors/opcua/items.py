@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
@@ -16,9 +15,10 @@ from connectors.opcua.browse_path import BrowsePath
 from connectors.opcua.inquiry import Inquiry
 from connectors.opcua.node import NodeAddress
 from connectors.opcua.plan import Item, Plan, chunk_size, portion
+from connectors.opcua.refusals import Refusals
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.wire import broken, split_created
-from edge_agent.api import Flag, Frame
+from edge_agent.api import Frame
 
 _NAMESPACES = int(ObjectIds.Server_NamespaceArray)
 _LIMIT = int(ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall)
@@ -38,14 +38,12 @@ class MonitoredItems:
         self._session = session
         self._plan = plan
         self._subscription = subscription
-        self._wall = wall
         self._inquiry = Inquiry(session)
         self._chunk = 0
         self._ids: dict[int, int] = {}
         self._led: dict[int, ua.NodeId] = {}
         """Handle -> the node that its path led to."""
-        self.refused: dict[int, int] = {}
-        """Handle -> status code of each item that the server refused, or whose namespace it does not have."""
+        self.refused = Refusals(plan.numbers, wall)
 
     async def learn(self) -> None:
         """Reads the namespace table, and at first how many items a call may carry."""
@@ -69,7 +67,7 @@ class MonitoredItems:
                 continue
             verdicts |= self._note(chunk, *split_created(raw))
             position += len(chunk)
-        return self._news(items, verdicts)
+        return self.refused.judged([item.handle for item in items], verdicts)
 
     async def retry_refused(self) -> Frame:
         """Asks again for what was refused; the namespace table is read anew."""
@@ -85,7 +83,7 @@ class MonitoredItems:
 
     async def create_anew(self, handles: Sequence[int] | None = None) -> Frame:
         """Deletes these items (all where None) and creates them again, so that the server sends their values afresh."""
-        chosen = range(len(self._plan.items)) if handles is None else handles
+        chosen = [item.handle for item in self._plan.subscribed] if handles is None else handles
         ids = [number for handle in chosen if (number := self._ids.pop(handle, None)) is not None]
         for chunk in (ids[start : start + self._chunk] for start in range(0, len(ids), self._chunk)):
             params = ua.DeleteMonitoredItemsParameters(SubscriptionId=self._subscription, MonitoredItemIds=chunk)
@@ -145,25 +143,6 @@ class MonitoredItems:
             else:
                 self._ids[item.handle] = number
         return refused
-
-    def _news(self, items: Sequence[Item], verdicts: dict[int, int]) -> Frame:
-        news = {handle: code for handle, code in verdicts.items() if self.refused.get(handle) != code}
-        for item in items:
-            self.refused.pop(item.handle, None)
-        self.refused |= verdicts
-        if not news:
-            return Frame.empty()
-        numbers = self._plan.numbers[np.fromiter(news, np.intp, len(news))]
-        frame = Frame.of_status(numbers, self._wall(), 0, Flag.RECEIVE_TIME)
-        return Frame(
-            frame.tag,
-            frame.time,
-            frame.received,
-            frame.bits,
-            frame.kind,
-            np.fromiter(news.values(), np.uint32, len(news)),
-            frame.flags,
-        )
 
 
 def node_id(node: NodeAddress, index: int) -> ua.NodeId:

@@ -31,7 +31,7 @@ _LOCALIZED: Final = 21
 
 _Data = nb.types.Array(nb.uint8, 1, "C", readonly=True)
 _SIGNATURE: Final = nb.types.UniTuple(nb.int64, 2)(  # type: ignore[no-untyped-call]  # numba has no types
-    _Data, nb.int64, nb.int64, nb.uint32[::1], nb.uint8[::1], nb.uint64[::1], nb.uint32[::1], nb.int64[::1]
+    _Data, nb.int64, nb.int64, nb.int64, nb.uint32[::1], nb.uint8[::1], nb.uint64[::1], nb.uint32[::1], nb.int64[::1]
 )
 
 
@@ -77,9 +77,11 @@ def _localized(data: Data, pos: Any, end: Any) -> Any:
 
 @nb.njit(_SIGNATURE, cache=True, nogil=True)
 def walk(
-    data: Data, pos: int, row: int, handle: Data, kind: Data, bits: Data, status: Data, ticks: Data
+    data: Data, pos: int, row: int, head: int, handle: Data, kind: Data, bits: Data, status: Data, ticks: Data
 ) -> tuple[int, int]:
     """Fills rows row, row + 1 … from the items at data[pos:]; answers the next row and the next position.
+
+    `head`: bytes of the handle before each value, 4 or 0.
 
     Stops before an item: behind the last row, at a type it does not know, and where bytes are missing.
     """
@@ -88,11 +90,11 @@ def walk(
     narrow = np.empty(1, np.uint32)
     while row < handle.size:
         p = pos
-        if p + 5 > end:
+        if p + head + 1 > end:
             return row, pos
-        name = np.uint32(_little(data, p, 4))
-        mask = data[p + 4]
-        p += 5
+        name = np.uint32(_little(data, p, head))
+        mask = data[p + head]
+        p += head + 1
         what = np.uint8(0)
         value = np.uint64(0)
         if mask & 1:

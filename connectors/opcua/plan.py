@@ -1,4 +1,4 @@
-"""What to ask the server for: monitored items, their queues, and how to cut them into calls. Pure.
+"""What to ask the server for: monitored items with their queues, and nodes to read in a cycle. Pure.
 
 A tag's *handle* is its place in the link's tag list, from 0; `Plan.numbers[handle]` is its number in the agent. The
 handle is what the server puts before each value (ClientHandle, Part 4, 5.13.2), so rows find their tag by one gather.
@@ -40,13 +40,25 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Cycle:
+    """What is read together, every `interval` seconds."""
+
+    interval: float
+    handles: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """All items of a link, by handle, and the numbers of their tags."""
 
     items: tuple[Item, ...]
+    subscribed: tuple[Item, ...]
+    """Those that the server tells of by itself."""
+    cycles: tuple[Cycle, ...]
+    """The others, the shortest interval first."""
     numbers: npt.NDArray[np.int32]
     intervals: npt.NDArray[np.float64]
-    """By handle: seconds within which the server should tell of a change."""
+    """By handle: seconds within which the server should tell of a change; infinite for those that are read."""
     publishing: float
     """Publishing interval in ms."""
     keep_alive_count: int
@@ -61,10 +73,29 @@ def make_plan(link: OpcUaLink, numbers: Sequence[int]) -> Plan:
     )
     keep_alive = max(1, round(link.keep_alive / link.publishing_interval))
     lifetime = max(3 * keep_alive, math.ceil(60 / link.publishing_interval))
-    intervals = np.array(
-        [max(tag.interval, sampling_of(tag, link), link.publishing_interval) for tag in link.tags], np.float64
+    return Plan(
+        items,
+        tuple(item for item, tag in zip(items, link.tags, strict=True) if not link.polls(tag)),
+        cycles_of(link),
+        np.asarray(numbers, np.int32),
+        np.array([_told_within(tag, link) for tag in link.tags], np.float64),
+        link.publishing_interval * 1000,
+        keep_alive,
+        lifetime,
     )
-    return Plan(items, np.asarray(numbers, np.int32), intervals, link.publishing_interval * 1000, keep_alive, lifetime)
+
+
+def _told_within(tag: OpcUaTag, link: OpcUaLink) -> float:
+    return math.inf if link.polls(tag) else max(tag.interval, sampling_of(tag, link), link.publishing_interval)
+
+
+def cycles_of(link: OpcUaLink) -> tuple[Cycle, ...]:
+    """The tags that are polled, by their interval."""
+    by_interval: dict[float, list[int]] = {}
+    for handle, tag in enumerate(link.tags):
+        if link.polls(tag):
+            by_interval.setdefault(tag.interval, []).append(handle)
+    return tuple(Cycle(interval, tuple(by_interval[interval])) for interval in sorted(by_interval))
 
 
 def sampling_of(tag: OpcUaTag, link: OpcUaLink) -> float:

@@ -8,28 +8,22 @@ A subscription outlives its connection: once the session goes on over another on
 and the same work starts again.
 """
 
-import importlib
-import importlib.util
-import os
 import struct
-import sys
 from collections.abc import Sequence as Many
 from contextlib import suppress
 from typing import Final
 
 import anyio
-import anyio.to_thread
 import numpy as np
 from asyncua import ua
 from asyncua.ua.ua_binary import struct_to_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from connectors.opcua import faults
-from connectors.opcua.decode import Walk, decode
-from connectors.opcua.frames import FrameMaker, judge
+from connectors.opcua.decoder import Decoder
+from connectors.opcua.frames import FrameMaker, said, settle
 from connectors.opcua.items import MonitoredItems
 from connectors.opcua.plan import Plan
-from connectors.opcua.rows import TEXT_SPAN
 from connectors.opcua.sequence import Sequence
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.silence import Silence
@@ -37,12 +31,10 @@ from connectors.opcua.wire import DATA_CHANGE, STATUS_CHANGE, Message, Part, spl
 from edge_agent.api import (
     Clock,
     Frame,
-    Kind,
     NotConnected,
     Outlet,
     Words,
     is_bad,
-    kernel_faults,
     overflowed,
     unanswered,
 )
@@ -57,18 +49,14 @@ MOST_QUESTIONS: Final = 500
 _HANDLE: Final = struct.Struct("<I")
 WATCH_SECONDS: Final = 0.25
 """How often it is looked whether anything came."""
-SLOW_ROWS_A_SECOND: Final = 5_000
-"""More rows than this decoded in Python in one second, and the numba walk is worth its memory."""
-KERNEL: Final = "connectors.opcua.kernel"
 
 
 class Subscription:
     """The data path of one connection. `create` first, then `publish` PUBLISHERS times, `tend` and `watch` at once."""
 
     def __init__(
-        self, session: ColumnSession, plan: Plan, outlet: Outlet, clock: Clock, url: str, *, kernel: bool
+        self, session: ColumnSession, plan: Plan, outlet: Outlet, clock: Clock, url: str, decoder: Decoder
     ) -> None:
-        """`kernel`: whether the numba walk may be loaded when mixed responses come fast."""
         self._session = session
         self._plan = plan
         self._outlet = outlet
@@ -83,9 +71,7 @@ class Subscription:
         self.made = False
         """Whether all items were asked for: from then on the subscription can go on over another connection."""
         self._stale = anyio.Event()
-        self._kernel = kernel and os.environ.get("EDGE_AGENT_NUMBA") != "0"
-        self._walk: Walk | None = load_walk() if self._kernel and KERNEL in sys.modules else None
-        self._slow_rows = 0
+        self._decoder = decoder
         self._silence = Silence(plan.intervals, clock.monotonic())
         self._heard = clock.monotonic()
         self._anew = False
@@ -207,9 +193,7 @@ class Subscription:
                 self._outlet.alive()
 
     async def _put_values(self, part: Part, raw: bytes, received: int) -> None:
-        rows, fast = decode(raw, part, self._walk)
-        if not fast:
-            self._slow_rows += len(rows.handle)
+        rows = self._decoder.rows(raw, part)
         for scan in rows.scans():
             frame = self._maker.make(scan, raw, received)
             over = overflowed(frame.status)
@@ -235,7 +219,7 @@ class Subscription:
         items = self._items
         if not self.made:
             await items.learn()
-            await self._tell(await items.create(self._plan.items))
+            await self._tell(await items.create(self._plan.subscribed))
             self.made = True
         while True:
             with anyio.move_on_after(retry_seconds):
@@ -260,7 +244,7 @@ class Subscription:
         while True:
             await anyio.sleep(LOOK_SECONDS)
             handles = self._silence.due(self._clock.monotonic(), MOST_QUESTIONS)
-            if not len(handles) or not self.made:
+            if not len(handles) or not self.made or self._lock.locked():  # what it said may wait behind us
                 continue
             self._silence.asked(handles, self._clock.monotonic())
             with suppress(UaStatusCodeError, TimeoutError):
@@ -276,12 +260,11 @@ class Subscription:
             return
         body = [_HANDLE.pack(handle) + struct_to_binary(answer) for handle, answer in answers.items()]
         raw = _HANDLE.pack(len(body)) + b"".join(body)
-        rows, _ = decode(raw, Part(DATA_CHANGE, 0, len(raw)), None)
-        judge(rows)
+        rows = self._decoder.rows(raw, Part(DATA_CHANGE, 0, len(raw)))
+        settle(rows, raw)
         handle = rows.handle.astype(np.intp)
-        number = (rows.kind != TEXT_SPAN) & (rows.kind != Kind.TEXT) & ~is_bad(rows.status)
         strange = (rows.status >> 30 != self._maker.status[handle] >> 30) | (
-            number & (rows.bits != self._maker.bits[handle])
+            ~is_bad(rows.status) & (said(rows) != self._maker.bits[handle])
         )
         async with self._lock:
             sure = np.flatnonzero(self._silence.judged(handle, strange))
@@ -296,8 +279,7 @@ class Subscription:
         await self._tell(await self._items.create_anew(handle[sure].tolist()))
 
     async def watch(self, silence: float) -> None:
-        """Raises TimedOut when nothing came for `silence` seconds; loads the numba walk when it is worth it."""
-        count_at = self._clock.monotonic()
+        """Raises TimedOut when nothing came for `silence` seconds."""
         while True:
             await anyio.sleep(min(WATCH_SECONDS, silence / 4))
             now = self._clock.monotonic()
@@ -305,31 +287,6 @@ class Subscription:
                 self._heard = now
             if now - self._heard > silence:
                 raise unanswered("read", self._url)
-            if now >= count_at:
-                count_at = now + 1.0
-                await self._load_kernel()
-
-    async def _load_kernel(self) -> None:
-        there = "numba" in sys.modules  # detection has paid for it
-        worth_it = self._slow_rows > (0 if there else SLOW_ROWS_A_SECOND)
-        self._slow_rows = 0
-        if self._walk is None and self._kernel and worth_it:
-            self._walk = await anyio.to_thread.run_sync(load_walk, abandon_on_cancel=True)
-            self._kernel = self._walk is not None
-
-
-def load_walk() -> Walk | None:
-    """The numba walk, compiled or from its cache (seconds the first time); None where numba is not installed or fails.
-
-    It fails where its cache has no place or the disk is full; Python then decodes the same, more slowly.
-    """
-    if importlib.util.find_spec("numba") is None:
-        return None
-    try:
-        walk: Walk = importlib.import_module(KERNEL).walk
-    except kernel_faults():
-        return None
-    return walk
 
 
 def _never_called(_: object) -> None:

@@ -15,6 +15,7 @@ STATUS_CHANGE: Final = 820
 PUBLISH_RESPONSE: Final = 829
 REPUBLISH_RESPONSE: Final = 835
 CREATE_ITEMS_RESPONSE: Final = 754
+READ_RESPONSE: Final = 634
 
 _U16: Final = struct.Struct("<H")
 _U32: Final = struct.Struct("<I")
@@ -199,6 +200,13 @@ def split_created(raw: bytes) -> tuple[list[int], list[int]]:
         statuses.append(status)
         ids.append(number)
     return statuses, ids
+
+
+def split_read(raw: bytes) -> Part:
+    """The body of a ReadResponse (Part 4, 5.11.2) from its Results on; diagnostics may follow them."""
+    cursor = Cursor(raw)
+    _skip_response_header(cursor, READ_RESPONSE)
+    return Part(READ_RESPONSE, cursor.pos, len(raw) - cursor.pos)
 
 
 def status_of(raw: bytes, part: Part) -> int:

@@ -51,6 +51,8 @@ KEYWORDS: Final[dict[str, str]] = {
     "opcua_user_needs_channel": "opcua.user_channel",
     "opcua_publishing_interval": "opcua.publishing",
     "opcua_intervals": "opcua.intervals",
+    "opcua_poll_interval": "opcua.poll",
+    "opcua_poll_queue": "opcua.poll_queue",
 }
 """What a validator's ValueError says -> kind of fault."""
 _ABOUT: Final = {"opcua_path": "node", "influxdb_plain_http": "url", "mqtt_plain_mqtt": "url"}

@@ -271,6 +271,20 @@ VALUES: Final[dict[str, Entry]] = {
         "범위 안의 값으로 고치거나 줄을 지워 기본값을 쓰십시오.",
         "Correct it, or delete the line to use the default.",
     ),
+    "opcua.poll": entry(
+        "EA-124",
+        "collect: poll인 태그의 interval은 50ms 이상이어야 합니다.",
+        "A tag with collect: poll needs an interval of 50ms or more.",
+        "interval을 늘리거나, 더 빠른 값은 collect: subscribe로 서버가 보내게 하십시오.",
+        "Make interval longer, or have the server send faster values with collect: subscribe.",
+    ),
+    "opcua.poll_queue": entry(
+        "EA-124",
+        "sampling과 queue는 서버가 보내는 태그의 것이라 collect: poll과 함께 쓸 수 없습니다.",
+        "sampling and queue are for tags that the server tells of: they can't stand beside collect: poll.",
+        "sampling과 queue를 지우십시오. 읽는 주기는 interval입니다.",
+        "Delete sampling and queue; interval is how often the tag is read.",
+    ),
     # EA-125: profiles of instruments.
     "profile.unknown": entry(
         "EA-125",

@@ -2,7 +2,7 @@
 
 `python -m tests.bench.collect WAY URL TAGS SECONDS [MORE]` prints one JSON object. Ways: `opcua` (MORE: the server's
 period in ms, and the folder of an identity for an encrypted channel), `modbus` (MORE: requests in flight), our
-connectors; `asyncua`, `pymodbus`, the plain library loops.
+connectors; `asyncua`, `asyncua_poll`, `pymodbus`, the plain library loops.
 """
 
 import json
@@ -119,28 +119,33 @@ async def ours(make: Callable[[], Any], meter: FrameMeter) -> None:
 
 
 def opcua(url: str, tags: int, seconds: float, period_ms: int, identity: str) -> None:
-    from connectors.opcua.client import OpcUaConnector
-    from connectors.opcua.config import OpcUaLink
-
-    plain = {"policy": "None", "insecure": "loopback"}
-    link = OpcUaLink.model_validate(
-        {
-            "name": "bench",
-            "connector": "opcua",
-            "machine": "m",
-            "url": url,
-            "security": {"identity": identity} if identity else plain,
-            "publishing_interval": "100ms",
-            "tags": [{"tag": f"t{k}", "node": f"ns=2;i={1000 + k}", "interval": f"{period_ms}ms"} for k in range(tags)],
-        }
-    )
-
-    def make() -> Any:
-        return OpcUaConnector(link, list(range(tags)), SystemClock())
-
+    more = {"publishing_interval": "100ms"} | ({"security": {"identity": identity}} if identity else {})
+    make = _opcua_connector(url, tags, period_ms, more)
     if identity:
         accept(identity, make)
     anyio.run(ours, make, FrameMeter(seconds, tags, period_ms * 1_000_000))
+
+
+def opcua_poll(url: str, tags: int, seconds: float, interval_ms: int) -> None:
+    make = _opcua_connector(url, tags, interval_ms, {"collect": "poll"})
+    anyio.run(ours, make, FrameMeter(seconds, tags))
+
+
+def _opcua_connector(url: str, tags: int, interval_ms: int, more: dict[str, Any]) -> Callable[[], Any]:
+    from connectors.opcua.client import OpcUaConnector
+    from connectors.opcua.config import OpcUaLink
+
+    every = f"{interval_ms}ms"
+    section = {
+        "name": "bench",
+        "connector": "opcua",
+        "machine": "m",
+        "url": url,
+        "security": {"policy": "None", "insecure": "loopback"},
+        "tags": [{"tag": f"t{k}", "node": f"ns=2;i={1000 + k}", "interval": every} for k in range(tags)],
+    }
+    link = OpcUaLink.model_validate(section | more)
+    return lambda: OpcUaConnector(link, list(range(tags)), SystemClock())
 
 
 def accept(identity: str, make: Callable[[], Any]) -> None:
@@ -205,6 +210,24 @@ async def asyncua(url: str, tags: int, seconds: float) -> None:
     print(json.dumps(meter.result()), flush=True)
 
 
+async def asyncua_poll(url: str, tags: int, seconds: float) -> None:
+    """The library's read, every second, in calls of a thousand."""
+    from asyncua import Client
+
+    meter = Meter(seconds)
+    client = Client(url)
+    await client.connect()
+    nodes = [client.get_node(f"ns=2;i={1000 + k}") for k in range(tags)]
+    meter.warm()
+    due = meter.began
+    while (due := due + 1.0) < meter.began + seconds:
+        for start in range(0, tags, 1000):
+            meter.values += len(await client.read_values(nodes[start : start + 1000]))
+        await anyio.sleep(max(0.0, due - time.monotonic()))
+    print(json.dumps(meter.result()), flush=True)
+    await client.disconnect()
+
+
 async def pymodbus(url: str, tags: int, seconds: float) -> None:
     """The straight loop: read a block, convert it, next block; flat out."""
     from pymodbus.client import AsyncModbusTcpClient
@@ -230,6 +253,10 @@ def main() -> None:
     match way:
         case "opcua":
             opcua(url, tags, seconds, int(more[0]), more[1] if len(more) > 1 else "")
+        case "opcua_poll":
+            opcua_poll(url, tags, seconds, int(more[0]))
+        case "asyncua_poll":
+            anyio.run(asyncua_poll, url, tags, seconds)
         case "modbus":
             modbus(url, tags, seconds, int(more[0]))
         case "asyncua":

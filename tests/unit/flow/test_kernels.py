@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.opcua.subscription import KERNEL as KERNEL_OF_OPCUA
-from connectors.opcua.subscription import load_walk
+from connectors.opcua.decoder import KERNEL as KERNEL_OF_OPCUA
+from connectors.opcua.decoder import load_walk
 from edge_agent.cli.kernels import place_kernel_cache
 from edge_agent.sinks.influxdb.encode import Encoder
 

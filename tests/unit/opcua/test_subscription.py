@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import anyio
 import anyio.lowlevel
@@ -13,7 +12,7 @@ from asyncua import ua
 from asyncua.ua.ua_binary import struct_to_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
-from connectors.opcua import subscription as room
+from connectors.opcua.decoder import Decoder
 from connectors.opcua.plan import make_plan
 from connectors.opcua.subscription import Subscription
 from edge_agent.api import Flag, NotConnected, ProtocolError, Status, SystemClock, TimedOut
@@ -25,6 +24,7 @@ pytestmark = pytest.mark.anyio
 
 BAD_MESSAGE_NOT_AVAILABLE = 0x807B0000
 TOO_MANY = 0x80780000
+QUIET = Decoder(kernel=False)
 
 
 class Server:
@@ -101,7 +101,7 @@ async def run(server, *, tags=3, until, publishers=1, retry=60.0, silence=60.0, 
     """Runs a subscription until `until(out)`; answers the outlet."""
     out = out or Collector()
     plan = make_plan(link(*({} for _ in range(tags))), list(range(tags)))
-    made = Subscription(server, plan, out, SystemClock(), "opc.tcp://x", kernel=False)
+    made = Subscription(server, plan, out, SystemClock(), "opc.tcp://x", QUIET)
     await made.create(3.0)
     async with anyio.create_task_group() as group:
         for _ in range(publishers):
@@ -251,7 +251,7 @@ async def test_calls_are_halved_until_the_server_takes_them():
 async def test_a_namespace_that_is_not_there_is_a_bad_tag():
     plan = make_plan(link({"node": "nsu=urn:later;s=a"}, {}), [0, 1])
     out, server = Collector(), Server()
-    made = Subscription(server, plan, out, SystemClock(), "opc.tcp://x", kernel=False)
+    made = Subscription(server, plan, out, SystemClock(), "opc.tcp://x", QUIET)
     await made.create(3.0)
     async with anyio.create_task_group() as group:
         group.start_soon(made.tend, 0.02)
@@ -280,30 +280,8 @@ async def test_a_server_that_publishes_more_slowly_still_gives_signs_of_life_in_
             asked.append(params)
             return ua.ModifySubscriptionResult(2000.0, 60, params.RequestedMaxKeepAliveCount)
 
-    made = Subscription(Slow(), make_plan(link({}), [0]), Collector(), SystemClock(), "opc.tcp://x", kernel=False)
+    made = Subscription(
+        Slow(), make_plan(link({}), [0]), Collector(), SystemClock(), "opc.tcp://x", Decoder(kernel=False)
+    )
     assert await made.create(3.0) == 2.0
     assert asked[0].RequestedMaxKeepAliveCount == 1
-
-
-async def test_the_walk_is_loaded_when_mixed_responses_come_fast(monkeypatch):
-    monkeypatch.setattr(room, "SLOW_ROWS_A_SECOND", 3)
-    monkeypatch.setattr(room, "sys", SimpleNamespace(modules={}))  # as if nothing had loaded numba yet
-    for allowed, environment in ((True, "1"), (False, "1"), (True, "0")):
-        monkeypatch.setenv("EDGE_AGENT_NUMBA", environment)
-        made = Subscription(
-            Server(), make_plan(link({}), [0]), Collector(), SystemClock(), "opc.tcp://x", kernel=allowed
-        )
-        await made._load_kernel()
-        assert made._walk is None
-        made._slow_rows = 4
-        await made._load_kernel()
-        assert (made._walk is not None) == (allowed and environment == "1")
-
-
-async def test_where_numba_is_there_already_the_first_mixed_response_is_enough(monkeypatch):
-    for modules, slow, loaded in (({"numba": 1}, 0, False), ({"numba": 1}, 1, True), ({room.KERNEL: 1}, 0, True)):
-        monkeypatch.setattr(room, "sys", SimpleNamespace(modules=modules))
-        made = Subscription(Server(), make_plan(link({}), [0]), Collector(), SystemClock(), "opc.tcp://x", kernel=True)
-        made._slow_rows = slow
-        await made._load_kernel()
-        assert (made._walk is not None) == loaded

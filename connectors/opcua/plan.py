@@ -19,6 +19,8 @@ from connectors.opcua.node import NodeAddress
 OUTAGE_SECONDS: Final = 5.0
 """Time without a publish (network, back-pressure) for which the server's queues should suffice."""
 LARGEST_QUEUE: Final = 1000
+NEVER: Final = 1e12
+"""Seconds; finite, for infinities of two signs have no sum."""
 DEFAULT_CHUNK: Final = 1000
 """Items in one call where the server states no limit; halved when it turns out to be too many."""
 LARGEST_CHUNK: Final = 10_000
@@ -58,7 +60,7 @@ class Plan:
     """The others, the shortest interval first."""
     numbers: npt.NDArray[np.int32]
     intervals: npt.NDArray[np.float64]
-    """By handle: seconds within which the server should tell of a change; infinite for those that are read."""
+    """By handle: seconds within which the server should tell of a change; NEVER for those that are read."""
     publishing: float
     """Publishing interval in ms."""
     keep_alive_count: int
@@ -86,7 +88,7 @@ def make_plan(link: OpcUaLink, numbers: Sequence[int]) -> Plan:
 
 
 def _told_within(tag: OpcUaTag, link: OpcUaLink) -> float:
-    return math.inf if link.polls(tag) else max(tag.interval, sampling_of(tag, link), link.publishing_interval)
+    return NEVER if link.polls(tag) else max(tag.interval, sampling_of(tag, link), link.publishing_interval)
 
 
 def cycles_of(link: OpcUaLink) -> tuple[Cycle, ...]:

@@ -30,6 +30,9 @@ RIGS = {
 }
 """Connector type -> its rig, built as `Class(folder)` with a folder for the server's files."""
 
+VARIANTS = {"opcua_poll": "tests.conformance.rig_opcua:OpcUaPollRig"}
+"""The same of connectors that have another way to their values."""
+
 FIRST: Mapping[Kind, Value] = {
     Kind.FLOAT64: 0.0,
     Kind.FLOAT32: 0.0,
@@ -145,8 +148,8 @@ def established(port: int) -> int:
 
 
 def make_rig(name: str, folder: Path) -> Rig:
-    """The rig of a connector type; raises KeyError for one without."""
-    module, _, cls = RIGS[name].partition(":")
+    """The rig of a connector type or of a variant; raises KeyError for one without."""
+    module, _, cls = (RIGS | VARIANTS)[name].partition(":")
     return cast(Rig, getattr(import_module(module), cls)(folder))
 
 

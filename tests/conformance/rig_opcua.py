@@ -78,6 +78,19 @@ class OpcUaRig(ProcessRig):
                 assert await stream.receive() == b"done\n"
 
 
+class OpcUaPollRig(OpcUaRig):
+    """The same server, read in a cycle."""
+
+    def link(self, tags: Sequence[str] | None = None, *, bad_tag: bool = False, **more: Any) -> OpcUaLink:
+        return polled(super().link(tags, bad_tag=bad_tag, **more), 0.05)
+
+
+def polled(link: OpcUaLink, interval: float) -> OpcUaLink:
+    """The same link, all tags read every `interval` seconds."""
+    tags = [tag.model_copy(update={"sampling": None, "interval": interval}) for tag in link.tags]
+    return link.model_copy(update={"collect": "poll", "tags": tuple(tags)})
+
+
 async def _serve(port: int, control: int) -> None:
     from asyncua import Server, ua
 

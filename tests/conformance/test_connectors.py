@@ -26,7 +26,7 @@ from edge_agent.api import (
     is_bad,
 )
 from edge_agent.registry import CONNECTORS, make_connector
-from tests.conformance.rig import BAD_TAG, RIGS, Collector, Rig, Value, make_rig
+from tests.conformance.rig import BAD_TAG, RIGS, VARIANTS, Collector, Rig, Value, make_rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
 
@@ -55,7 +55,7 @@ def numbers_of(link: LinkSection) -> dict[str, int]:
     return {tag.tag: 70 + 3 * i for i, tag in enumerate(link.tag_list())}
 
 
-@pytest.fixture(scope="module", params=sorted(RIGS))
+@pytest.fixture(scope="module", params=sorted(RIGS | VARIANTS))
 def plant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """The rig of one protocol, which the tests share; its server runs when one of them has started it."""
     made = make_rig(request.param, tmp_path_factory.mktemp("rig"))

@@ -20,6 +20,7 @@ from tests.servers.process import free_port
 
 pytestmark = pytest.mark.anyio
 NAMES = [f"t{k}" for k in range(5)]
+TEXT = "t1"
 
 
 def with_interval(made: OpcUaLink) -> OpcUaLink:
@@ -67,8 +68,8 @@ class Forgetful:
         turn = 0
         while True:
             turn += 1
-            for node in list(self.nodes.values()):
-                await node.write_value(float(turn))
+            for name, node in list(self.nodes.items()):
+                await node.write_value(f"값 {turn}" if name == TEXT else float(turn))
             await anyio.sleep(0.1)
 
 
@@ -81,7 +82,8 @@ async def forgetful() -> AsyncIterator[Forgetful]:
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     index = await server.register_namespace("urn:test")
     folder = await server.nodes.objects.add_object(index, "line")
-    nodes = {name: await folder.add_variable(ua.NodeId(name, index), name, 0.0) for name in NAMES}
+    first = dict.fromkeys(NAMES, 0.0) | {TEXT: "0"}
+    nodes = {name: await folder.add_variable(ua.NodeId(name, index), name, first[name]) for name in NAMES}
     for node in nodes.values():
         await node.set_writable()
     async with server:
@@ -108,8 +110,9 @@ async def test_who_is_silent_is_asked_and_what_the_server_forgot_is_made_anew(fo
             tasks.start_soon(forgetful.count)
             await one.until_more(2)
             forgetful.forget("t0")
+            forgetful.forget(TEXT)
             with anyio.fail_after(40):
-                while not one.health.lost:
+                while one.health.lost.get("item_forgotten", 0) < 2:
                     await anyio.sleep(0.05)
             await one.until_more(5)
             gone = forgetful.lose("t0")

@@ -10,9 +10,10 @@ from asyncua.client.client import Client
 from asyncua.client.ua_client import UaClient
 from asyncua.client.ua_session import UaSession
 from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import struct_to_binary
 
 import connectors.opcua.connection as product
-from connectors.opcua.session import ColumnSession
+from connectors.opcua.session import ColumnSession, Encoded, value_of
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +34,23 @@ async def test_send_request_takes_a_timeout_and_gives_the_undecoded_body():
     (publish, timeout), (republish, _) = asked
     assert (timeout, publish.Parameters.SubscriptionAcknowledgements[0].SequenceNumber) == (0, 3)
     assert (republish.Parameters.SubscriptionId, republish.Parameters.RetransmitSequenceNumber) == (7, 4)
+
+
+async def test_nodes_encoded_beforehand_make_the_very_request_of_the_vendor():
+    asked = []
+
+    class Transport:
+        async def _send_request(self, request, timeout, message_type):
+            asked.append(request)
+            return Buffer(b"abc")
+
+    nodes = [ua.NodeId(5, 2), ua.NodeId("가열로", 3), ua.NodeId(2**31, 300), ua.NodeId(b"\0\1", 4)]
+    for count in range(len(nodes) + 1):
+        assert await ColumnSession(Transport()).read_raw(Encoded.of([value_of(one) for one in nodes[:count]])) == b"abc"
+        vendors = ua.ReadRequest(RequestHeader=asked[-1].RequestHeader)
+        vendors.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Source
+        vendors.Parameters.NodesToRead = [ua.ReadValueId(NodeId=one, AttributeId=13) for one in nodes[:count]]
+        assert struct_to_binary(asked[-1]) == struct_to_binary(vendors)
 
 
 def test_bytes_of_a_buffer_at_its_start_are_the_very_bytes():

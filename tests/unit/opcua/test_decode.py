@@ -8,15 +8,15 @@ from uuid import UUID
 import numpy as np
 import pytest
 from asyncua import ua
-from asyncua.ua.ua_binary import struct_from_binary
+from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 from asyncua.ua.uatypes import VariantType
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connectors.opcua.decode import decode
+from connectors.opcua.decode import BARE, decode
 from connectors.opcua.kernel import walk
 from connectors.opcua.rows import TEXT_SPAN, UNSUPPORTED
-from connectors.opcua.wire import Part
+from connectors.opcua.wire import Part, split_read
 from edge_agent.api import Kind, ProtocolError
 from tests.unit.opcua.responses import item, number, one_part
 
@@ -308,3 +308,34 @@ def test_a_guid_reads_as_people_write_it():
     guid = UUID("01234567-89ab-cdef-0123-456789abcdef")
     raw, part = one_part([item(1, ua.DataValue(ua.Variant(guid, VariantType.Guid)))])
     assert rows_of(raw, part, "numba")[0][2] == "01234567-89ab-cdef-0123-456789abcdef"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@given(MIXED, st.integers(0, 2))
+def test_the_values_of_a_read_are_those_of_a_notification(way, items, diagnostics):
+    raw, part = one_part(items)
+    response = ua.ReadResponse()
+    response.Results = [one.Value for one in items]
+    response.DiagnosticInfos = [ua.DiagnosticInfo() for _ in range(diagnostics)]
+    read = struct_to_binary(response)
+    rows, _ = decode(read, split_read(read), WAYS[way], BARE)
+    found = [(0, *value_of(rows, read, int(rows.kind[k]), int(rows.bits[k]))) for k in range(len(items))]
+    assert found == [(0, *row[1:3]) for row in rows_of(raw, part, way)]
+    assert not rows.handle.any()
+    assert rows.status.tolist() == [row[3] for row in rows_of(raw, part, way)]
+    assert rows.ticks.tolist() == [row[4] for row in rows_of(raw, part, way)]
+
+
+@given(MIXED, st.data())
+def test_a_torn_read_is_an_error_or_fewer_bytes_behind_the_array(items, data):
+    response = ua.ReadResponse()
+    response.Results = [one.Value for one in items]
+    read = struct_to_binary(response)
+    whole = split_read(read)
+    cut = data.draw(st.integers(whole.start, len(read)))
+    for walk_ in WAYS.values():
+        try:
+            rows, _ = decode(read[:cut], Part(whole.type, whole.start, cut - whole.start), walk_, BARE)
+        except ProtocolError:
+            continue
+        assert len(rows.handle) == len(items)

@@ -175,7 +175,7 @@ def test_refuses(more, word):
 def test_the_sample_can_be_read_and_shows_the_defaults():
     (section,) = yaml.safe_load((Path(config.__file__).parent / "sample.yaml").read_text("utf-8"))
     sample = OpcUaLink.model_validate(section)
-    assert [tag.machine for tag in sample.tag_list()] == ["press1", "press1"]
+    assert [tag.machine for tag in sample.tag_list()] == ["press1", "press1", "press1"]
     assert sample.tag_list()[0].address.uri == "urn:press:plc"
     shown = {name: section[name] for name in ("publishing_interval", "keep_alive", "timeout", "retry_items")}
     assert link({}, **shown) == link({})

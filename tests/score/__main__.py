@@ -1,6 +1,6 @@
-"""`./run score skab|tep|cycles --data ROOT --out OUT`: write the detectors' scores, then score them.
+"""`./run score nab|vus|skab|tep|cycles --data ROOT --out OUT`: write the detectors' scores, then score them.
 
-ROOT is laid out like the shared data (`skab/…`, `tep/…`, `cycles/…`). Each data set is a module of this
+ROOT is laid out like the shared data (`nab/…`, `skab/…`, `tep/…`, `cycles/…`). Each data set is a module of this
 package with one function `write(data, out)`: it goes over each file once, in order, learns only from the rows before,
 never opens a label, and writes one CSV per file into `out`. One configuration serves a whole data set.
 """
@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDER = {"skab": "skab", "tep": "tep", "cycles": "cycles"}
+FOLDER = {"nab": "nab", "vus": "nab", "skab": "skab", "tep": "tep", "cycles": "cycles"}
 """Data set to its folder below ROOT."""
 
 SCORER = Path(__file__).parents[2] / "../shared/bench/score_anomaly.py"
@@ -30,9 +30,14 @@ def main() -> int:
     if not data.is_dir():
         parser.error(f"no folder {data}: --data names the folder that holds {FOLDER[asked.data_set]}/")
     asked.out.mkdir(parents=True, exist_ok=True)
-    importlib.import_module(f"tests.score.{asked.data_set}").write(data, asked.out)
+    module = importlib.import_module(f"tests.score.{asked.data_set}")
+    module.write(data, asked.out)
     command = [sys.executable, str(asked.scorer), asked.data_set, str(asked.out), "--data", str(data)]
-    return subprocess.run(command, check=False).returncode
+    code = subprocess.run(command, check=False).returncode
+    if hasattr(module, "fixed"):
+        print("with the limit that the calibration gives beforehand:", flush=True)
+        code |= subprocess.run([*command, "--thresholds", str(module.fixed(asked.out))], check=False).returncode
+    return code
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ NOTHING_SAID: Final = 0xFFFF_FFFF
 """No status: its severity is the one that is reserved (Part 4, 7.38.1)."""
 _FLOATS: Final = frozenset({Kind.FLOAT64, Kind.FLOAT32})
 _NUMBERS: Final = _FLOATS | {Kind.INT64, Kind.UINT64, Kind.BOOL}
+_Rows = npt.NDArray[np.intp]
 _SPAN_BITS: Final = np.int64(42)  # 4 * PLAUSIBLE_NS < 2**42
 
 
@@ -194,7 +195,7 @@ def said(rows: Rows) -> npt.NDArray[np.uint64]:
     text = rows.kind == Kind.TEXT
     if not text.any():
         return rows.bits
-    hashes = np.array([hash(one) for one in rows.texts], np.int64).view(np.uint64)
+    hashes = np.fromiter(map(hash, rows.texts), np.int64, len(rows.texts)).view(np.uint64)
     words = rows.bits.copy()
     words[text] = hashes[words[text].astype(np.intp)]
     return words
@@ -226,29 +227,40 @@ def _take_texts(rows: Rows, raw: bytes) -> None:
     spans = np.flatnonzero(rows.kind == TEXT_SPAN)
     if not len(spans):
         return
-    texts = rows.texts
-    known: dict[bytes, int] = {}
-    bits = rows.bits
+    size = rows.bits[spans] & np.uint64(0xFFFF_FFFF)
+    start = rows.bits[spans] >> np.uint64(32)
+    encoded = [raw[a:b] for a, b in zip(start.tolist(), (start + size).tolist(), strict=True)]
+    texts = _decoded(encoded) if int(size.max()) <= LONGEST_TEXT else None
+    if texts is None:
+        spans, texts = _decoded_one_by_one(rows, spans, encoded)
     rows.kind[spans] = Kind.TEXT
-    for row, span in zip(spans.tolist(), bits[spans].tolist(), strict=True):
-        start, size = span >> 32, span & 0xFFFF_FFFF
-        encoded = raw[start : start + min(size, LONGEST_TEXT + 1)]
-        place = known.get(encoded)
-        if place is None:
-            fault = _append(texts, encoded)
-            if fault:
-                rows.kind[row], bits[row], rows.status[row] = Kind.NONE, 0, fault
-                continue
-            place = known[encoded] = len(texts) - 1
-        bits[row] = place
+    places = {text: place for place, text in enumerate(dict.fromkeys(texts), len(rows.texts))}
+    rows.bits[spans] = np.fromiter((places[text] for text in texts), np.uint64, len(texts))
+    rows.texts += places
 
 
-def _append(texts: list[str], encoded: bytes) -> int:
-    """Adds the text; 0, or the status that says why there is none."""
-    if len(encoded) > LONGEST_TEXT:
-        return Status.BAD_OUT_OF_RANGE
+def _decoded(encoded: list[bytes]) -> list[str] | None:
+    """All in one go; None where one of them is no UTF-8 or holds a NUL, which stands between them meanwhile."""
     try:
-        texts.append(encoded.decode())
+        texts = b"\0".join(encoded).decode().split("\0")
     except UnicodeDecodeError:
-        return BAD_DECODING_ERROR
-    return 0
+        return None
+    return texts if len(texts) == len(encoded) else None
+
+
+def _decoded_one_by_one(rows: Rows, spans: _Rows, encoded: list[bytes]) -> tuple[_Rows, list[str]]:
+    """The spans that are texts, and the texts; the others become bad rows."""
+    found = [(row, text) for row, one in zip(spans.tolist(), encoded, strict=True) if (text := _text(rows, row, one))]
+    return np.array([row for row, _ in found], np.intp), [text for _, (text,) in found]
+
+
+def _text(rows: Rows, row: int, encoded: bytes) -> tuple[str] | None:
+    """None where the row has no text but a status that says why."""
+    fault: int = Status.BAD_OUT_OF_RANGE
+    if len(encoded) <= LONGEST_TEXT:
+        try:
+            return (encoded.decode(),)
+        except UnicodeDecodeError:
+            fault = BAD_DECODING_ERROR
+    rows.kind[row], rows.bits[row], rows.status[row] = Kind.NONE, 0, fault
+    return None

@@ -12,7 +12,7 @@ IN_TREE = (ROOT / "README.md").exists()
 pytestmark = pytest.mark.skipif(not IN_TREE, reason="the documents are in the source tree, not in the wheel")
 PAGES = sorted(p for p in ROOT.rglob("*.md") if not {".venv", ".git", "node_modules"} & set(p.relative_to(ROOT).parts))
 READMES = [ROOT / "README.md", ROOT / "README.ko.md"]
-COMMANDS = ("run", "check", "status", "journal", "hub", "modbus", "opcua", "demo", "warmup", "version")
+COMMANDS = ("run", "check", "status", "journal", "hub", "modbus", "opcua", "demo", "simulate", "warmup", "version")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -33,7 +33,11 @@ def test_every_command_stands_in_the_readme(readme: Path) -> None:
 @pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)
 def test_every_option_of_the_demo_stands_in_the_readme(readme: Path) -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "edge_agent", "demo", "--help"], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-m", "edge_agent", "demo", "simulate", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     ).stdout
     options = set(re.findall(r"--[a-z]+", shown)) - {"--help"}
     assert {"--check", "--seconds", "--influx", "--org", "--bucket", "--language"} <= options

@@ -121,5 +121,17 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert "HEAVY []" in done.stdout
-    for command in ("run", "check", "journal", "modbus", "opcua", "hub", "demo", "status", "warmup", "version"):
+    for command in (
+        "run",
+        "check",
+        "journal",
+        "modbus",
+        "opcua",
+        "hub",
+        "demo",
+        "simulate",
+        "status",
+        "warmup",
+        "version",
+    ):
         assert re.search(rf"^\s+{command}\s", done.stdout, re.MULTILINE)

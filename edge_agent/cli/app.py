@@ -85,6 +85,30 @@ def demo(
 
 
 @app.command()
+def simulate(
+    plant: Annotated[Path, typer.Argument(help="The plant's file (YAML). 가상 공장 파일")],
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same plant. 난수 씨앗")] = None,
+    speed: Annotated[float | None, typer.Option(min=0.1, max=100, help="Machine seconds a wall second. 배속")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="What is broken and when, as JSON lines; the agent never reads it. 정답 파일")
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="machine:fault@second[:severity[:growth]], repeatable. 고장 예약")
+    ] = None,
+    language: LanguageOption = "",
+) -> None:
+    """Serve the virtual plant: real OPC UA and Modbus servers, with faults. 가상 공장을 실행합니다."""
+    from edge_agent.cli.simulate import simulate as run_plant
+    from edge_agent.cli.speech import Speech
+
+    try:
+        code = run_plant(plant, seed, speed, labels, fault or [], Speech(language or language_of_locale()), sys.stdout)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--fault") from error
+    sys.exit(code)
+
+
+@app.command()
 def status(
     config: Annotated[
         Path | None, typer.Argument(help="Configuration, or the socket itself. 설정 파일 또는 소켓")

@@ -13,7 +13,8 @@ from rich.text import Text
 from edge_agent.cli.audit import NS_PER_MS, Comparison, Kept, compare, compare_sampled, read_journal
 from edge_agent.cli.stage import Stage, wait_until
 from edge_agent.clock import Clock
-from edge_agent.plant.demo_config import FURNACE, INSTRUMENTS, PRESS, Influx, expected_paths
+from edge_agent.plant.demo_config import Influx, expected_paths
+from edge_agent.plant.server import FURNACE, INSTRUMENTS, PRESS
 
 MACHINE: Final = "press200"
 FAULT: Final = "eccentric"

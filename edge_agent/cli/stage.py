@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from edge_agent.cli.ask import ask
 from edge_agent.clock import Clock
 from edge_agent.errors import NotConnected, Words
-from edge_agent.plant.demo_config import Influx, demo_config, write_demo_config
+from edge_agent.plant.demo_config import DEMO_OPTIONS, Influx, demo_config, demo_plan, write_demo_config
 from edge_agent.plant.factory import Factory
 
 START_S: Final = 60.0
@@ -31,7 +31,7 @@ class Stage:
         self.config = folder / "demo.yaml"
         self.socket = folder / "state" / "status.sock"
         self.log = folder / "agent.log"
-        self.factory = Factory(folder / "plant", clock, seed=seed)
+        self.factory = Factory(folder / "plant", clock, demo_plan(seed), options=DEMO_OPTIONS)
         self._clock = clock
         self.influx = influx
         self._language = language

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -13,13 +13,12 @@ from edge_agent.plant.order import Order
 from edge_agent.plant.pace import Pace
 from edge_agent.plant.process import die_with_parent, serve
 from edge_agent.plant.record import Record
+from edge_agent.plant.server import FURNACE, MACHINE_OF, PRESS
 from edge_agent.plant.station import Station
 
 if TYPE_CHECKING:
     from edge_agent.plant.front import Front
     from edge_agent.plant.point import Model
-
-SERVERS: Final = ("furnace-instruments", "furnace-plc", "press-plc")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     die_with_parent()
     station = _station(options, SystemClock())
-    for order in options.fault:
+    for order in (*options.order, *options.fault):
         try:
             station.order(order)
         except KeyError:
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m edge_agent.plant", description=__doc__)
-    parser.add_argument("server", choices=SERVERS)
+    parser.add_argument("server", choices=tuple(MACHINE_OF))
     parser.add_argument("--port", type=int, required=True, help="TCP port on 127.0.0.1")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same epoch: the same machine")
     parser.add_argument("--speed", type=_speed, default=1.0, help="machine seconds a wall second (0.1 to 100)")
@@ -47,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--labels", type=Path, help="JSON lines: which faults were in force")
     parser.add_argument(
         "--fault", type=Order.parse, action="append", default=[], help="name@second[:severity[:growth]]"
+    )
+    parser.add_argument(
+        "--order", type=Order.parse_line, action="append", default=[], help="'fault name@second' or 'clear name@second'"
     )
     parser.add_argument("--spm", type=float, default=40.0, help="press: strokes a minute")
     parser.add_argument("--coil-strokes", type=int, default=120, help="press: strokes from one coil to the next")
@@ -64,7 +66,7 @@ def _station(options: argparse.Namespace, clock: Clock) -> Station:
     published = Record(options.log)
     model, front = _machine(options, clock, published)
     epoch = clock.wall() if options.epoch is None else options.epoch
-    return Station(model, front, Pace(clock, epoch, options.speed), published, Record(options.labels))
+    return Station(model, front, Pace(clock, epoch, options.speed), published, Record(options.labels, shared=True))
 
 
 def _machine(options: argparse.Namespace, clock: Clock, published: Record) -> "tuple[Model, Front]":
@@ -72,14 +74,14 @@ def _machine(options: argparse.Namespace, clock: Clock, published: Record) -> "t
     from edge_agent.plant.furnace import Furnace
     from edge_agent.plant.press import Press
 
-    if options.server == "press-plc":
+    if options.server == PRESS:
         from edge_agent.plant.opcua_front import OpcUaFront
         from edge_agent.plant.press_points import PRESS_POINTS
 
         press = Press(options.seed, spm=options.spm, coil_strokes=options.coil_strokes)
         return press, OpcUaFront(press.machine, PRESS_POINTS, options.port, published)
     furnace = Furnace(options.seed)
-    if options.server == "furnace-plc":
+    if options.server == FURNACE:
         from edge_agent.plant.furnace_points import PLC_POINTS
         from edge_agent.plant.opcua_front import OpcUaFront
 

@@ -8,16 +8,24 @@ from typing import Any, Final
 import yaml
 
 from edge_agent.plant.furnace_points import METER_POINTS, PLC_POINTS, ZONE_POINTS
+from edge_agent.plant.plan import Plan
 from edge_agent.plant.point import Point
 from edge_agent.plant.press_points import PRESS_POINTS, STROKE
 from edge_agent.plant.register import METER_UNIT
+from edge_agent.plant.server import FURNACE, INSTRUMENTS, PRESS
 
 SITE: Final = "demo"
 SPM: Final = 80.0
 """The demo's press is a quick one, so that a minute holds strokes enough to learn from."""
-INSTRUMENTS: Final = "furnace-instruments"
-FURNACE: Final = "furnace-plc"
-PRESS: Final = "press-plc"
+COIL_STROKES: Final = 5000
+"""A coil lasts the whole demonstration: another coil is another load, which is no fault."""
+DEMO_OPTIONS: Final = {PRESS: ("--spm", str(SPM), "--coil-strokes", str(COIL_STROKES))}
+"""What the demo's servers are told beside the plan."""
+
+
+def demo_plan(seed: int) -> Plan:
+    """The furnace and the press, on free ports."""
+    return Plan(dict.fromkeys((INSTRUMENTS, FURNACE, PRESS), 0), seed)
 
 
 @dataclass(frozen=True, slots=True)

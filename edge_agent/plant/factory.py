@@ -1,35 +1,52 @@
-"""The factory: the virtual plant's servers as child processes. Started together, with one seed and one epoch."""
+"""The factory: the servers of a plan as child processes. Started together, with one seed and one epoch."""
 
 import json
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
 from edge_agent.clock import Clock
 from edge_agent.errors import NotConnected, Words
-from edge_agent.plant.demo_config import FURNACE, INSTRUMENTS, PRESS, SPM
+from edge_agent.plant.plan import Plan
+from edge_agent.plant.server import MACHINE_OF
 
 READY_S: Final = 60.0
 """A small machine needs a while to start three processes."""
 STOP_S: Final = 5.0
-COIL_STROKES: Final = 5000
-"""A coil lasts the whole demonstration: another coil is another load, which is no fault."""
-MACHINE_OF: Final = {INSTRUMENTS: "ht1", FURNACE: "ht1", PRESS: "press200"}
 
 
 class Factory:
-    """Use as a context manager: `start` on entry, `stop` on exit. Files go to `folder`."""
+    """Use as a context manager: `start` on entry, `stop` on exit. Files go to `folder`.
 
-    def __init__(self, folder: Path, clock: Clock, *, seed: int = 1) -> None:
+    `options`: more arguments for some servers. `labels`: one file for the labels of all machines, else one in `folder`
+    for each machine. `log`: keep a record of everything that is published.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        plan: Plan,
+        *,
+        options: Mapping[str, Sequence[str]] | None = None,
+        labels: Path | None = None,
+        log: bool = True,
+    ) -> None:
         self.folder = folder
-        self.ports = dict(zip(MACHINE_OF, _free_ports(len(MACHINE_OF)), strict=True))
+        self.plan = plan
+        free = iter(_free_ports(len(plan.servers)))
+        self.ports = {server: port or next(free) for server, port in plan.servers.items()}
+        self.facts: dict[str, Mapping[str, Any]] = {}
+        """What each server said when it was ready: `url` or `port` and `units`."""
         self._clock = clock
-        self._seed = seed
+        self._options = options or {}
+        self._labels = labels
+        self._log = log
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._epoch = 0
 
@@ -48,10 +65,12 @@ class Factory:
         """Starts all servers and waits until clients can connect. Raises NotConnected with what they said."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._epoch = self._clock.wall()
-        for server in MACHINE_OF:
+        for server, port in self.plan.servers.items():
+            _refuse_taken(server, port)
+        for server in self.plan.servers:
             self._spawn(server)
-        for server in MACHINE_OF:
-            self._await_ready(server)
+        for server in self.plan.servers:
+            self.facts[server] = self._await_ready(server)
 
     def order(self, machine: str, text: str) -> None:
         """Gives an order (`fault eccentric@40:1.0`) to every server that shows the machine.
@@ -66,7 +85,7 @@ class Factory:
 
     def machine_time(self) -> float:
         """Seconds since the machines' common epoch, as orders count them."""
-        return (self._clock.wall() - self._epoch) / 1e9
+        return (self._clock.wall() - self._epoch) / 1e9 * self.plan.speed
 
     def dead(self) -> list[str]:
         """Servers that ended of themselves."""
@@ -74,7 +93,8 @@ class Factory:
 
     def labels(self) -> list[dict[str, Any]]:
         """The fault labels written so far (the newest line of each fault last)."""
-        lines = [line for name in (FURNACE, PRESS) for line in _lines(self.folder / f"{name}.labels")]
+        files = {self._label_file(machine) for machine in self.plan.machines}
+        lines = [line for path in sorted(files) for line in _lines(path)]
         return [line for line in lines if "fault" in line]
 
     def published(self, server: str) -> Iterator[dict[str, Any]]:
@@ -98,14 +118,23 @@ class Factory:
         self._processes.clear()
 
     def _command(self, server: str) -> list[str]:
-        command = [sys.executable, "-m", "edge_agent.plant", server]
-        command += ["--port", str(self.ports[server]), "--seed", str(self._seed), "--epoch", str(self._epoch)]
-        command += ["--log", str(self.folder / f"{server}.published")]
-        if server != INSTRUMENTS:  # both of the furnace's servers know the same faults: one of them writes the labels
-            command += ["--labels", str(self.folder / f"{server}.labels")]
-        if server == PRESS:
-            command += ["--spm", str(SPM), "--coil-strokes", str(COIL_STROKES)]
-        return command
+        machine = MACHINE_OF[server]
+        command = [sys.executable, "-m", "edge_agent.plant", server, "--port", str(self.ports[server])]
+        command += ["--seed", str(self.plan.seed), "--epoch", str(self._epoch), "--speed", str(self.plan.speed)]
+        if self._log:
+            command += ["--log", str(self.folder / f"{server}.published")]
+        if server == self._writer(machine):
+            command += ["--labels", str(self._label_file(machine))]
+        for order in self.plan.orders(machine):
+            command += ["--order", order]
+        return command + list(self._options.get(server, ()))
+
+    def _writer(self, machine: str) -> str:
+        """All servers of a machine know the same faults: the last one writes the labels."""
+        return [server for server in self.plan.servers if MACHINE_OF[server] == machine][-1]
+
+    def _label_file(self, machine: str) -> Path:
+        return self._labels or self.folder / f"{self._writer(machine)}.labels"
 
     def _spawn(self, server: str) -> None:
         with ExitStack() as files:
@@ -153,3 +182,26 @@ def _free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [int(each.getsockname()[1]) for each in sockets]
+
+
+def _refuse_taken(server: str, port: int) -> None:
+    """Raises NotConnected where somebody listens on the port already."""
+    if port == 0:
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise NotConnected(
+                "start",
+                server,
+                Words(
+                    f"포트 {port}을(를) 열 수 없습니다: {error.strerror}",
+                    f"port {port} cannot be opened: {error.strerror}",
+                ),
+                Words(
+                    "다른 port를 적거나 그 포트를 쓰는 프로그램을 끝내십시오",
+                    "choose another port, or end what uses it",
+                ),
+            ) from error

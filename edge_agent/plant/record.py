@@ -22,11 +22,12 @@ from typing import Any, TextIO
 class Record:
     """One such file, appended to. Without a path everything is thrown away."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, shared: bool = False) -> None:
+        """`shared`: other processes append to the file too, so each line is written whole and at once."""
         self._file: TextIO | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a", encoding="utf-8")
+            self._file = path.open("a", buffering=1 if shared else -1, encoding="utf-8")
         self.lines = 0
         """Lines written so far."""
 

@@ -19,9 +19,9 @@ import pytest
 from asyncua import Client, ua
 from pymodbus.client import AsyncModbusTcpClient
 
-from edge_agent.plant.demo_config import FURNACE, INSTRUMENTS, PRESS
 from edge_agent.plant.furnace_points import PLC_POINTS
 from edge_agent.plant.press_points import PRESS_POINTS
+from edge_agent.plant.server import FURNACE, INSTRUMENTS, PRESS
 from tests.servers.process import ServerProcess, free_port, poll
 
 pytestmark = pytest.mark.anyio

@@ -65,5 +65,5 @@ def test_a_fault_that_the_plant_does_not_know_is_refused(plant: Path, given: str
     from edge_agent.cli.simulate import breakage
     from edge_agent.plant.plan import read_plan
 
-    with pytest.raises(ValueError, match="press200|is not name"):
+    with pytest.raises(ValueError, match=r"press200|is not name"):
         breakage(given, read_plan(plant))

@@ -17,7 +17,7 @@ from connectors.opcua.description import describe
 from connectors.opcua.plan import make_plan
 from connectors.opcua.polling import Polling
 from connectors.opcua.subscription import Subscription
-from edge_agent.api import Clock, EdgeAgentError, NotConnected, Notice, Outlet, TimedOut
+from edge_agent.api import Clock, EdgeAgentError, NotConnected, Notice, Outlet, Severity, TimedOut, Words
 
 SHORTEST_SILENCE: Final = 10.0
 """What the supervisor should wait at least; the connector's own watch may be quicker, down to LEAST_SILENCE."""
@@ -27,6 +27,8 @@ STEADY_S: Final = 10.0
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
 """The queues hold more than twice as much (plan.py), so that nothing is lost over a line that breaks all the time."""
+NAMED: Final = 3
+"""Tags that a notice names."""
 EXAMINE_S: Final = 60.0
 """How often the certificates in use are looked at: dates pass, and people take trust back."""
 
@@ -53,7 +55,7 @@ class OpcUaConnector:
         self._clock = clock
         self._kernel = kernel
         self._channel_seconds = channel_seconds
-        self._certificates: tuple[Notice, ...] = ()
+        self._told: tuple[Notice, ...] = ()
         self._doubts: tuple[Notice, ...] = ()
         self._asked = False
 
@@ -120,15 +122,15 @@ class OpcUaConnector:
             for operation, work in flow.works(self._link):
                 group.start_soon(until_it_breaks, operation, work)
             group.start_soon(until_it_breaks, "renew secure channel", connection.renew)
-            group.start_soon(until_it_breaks, "examine certificates", lambda: self._examine(connection, outlet))
+            group.start_soon(until_it_breaks, "examine certificates", lambda: self._examine(connection, flow, outlet))
             group.start_soon(self._described, connection, outlet)
         return failures[0]
 
-    async def _examine(self, connection: Connection, outlet: Outlet) -> None:
+    async def _examine(self, connection: Connection, flow: "_Flow", outlet: Outlet) -> None:
         """Tells what a person must know of the certificates, for ever; Refused where the server lost our trust."""
         while True:
-            self._certificates = tuple(await connection.examine())
-            outlet.notice((*self._certificates, *self._doubts))
+            self._told = (*await connection.examine(), *flow.notices(self._link))
+            outlet.notice((*self._told, *self._doubts))
             await anyio.sleep(EXAMINE_S)
 
     async def _described(self, connection: Connection, outlet: Outlet) -> None:
@@ -139,7 +141,7 @@ class OpcUaConnector:
             self._doubts = await describe(connection.session, self._link.tags, self._plan.numbers.tolist(), outlet)
             self._asked = True
         if self._doubts:
-            outlet.notice((*self._certificates, *self._doubts))
+            outlet.notice((*self._told, *self._doubts))
 
 
 class _Flow:
@@ -156,6 +158,20 @@ class _Flow:
         if self.subscription is not None:
             return self.subscription.made and self.subscription.heard_anew()
         return self._polling is not None and self._polling.heard_anew()
+
+    def notices(self, link: OpcUaLink) -> tuple[Notice, ...]:
+        """What a person should know of how the values come."""
+        bare = self.subscription.bare if self.subscription is not None and self.subscription.made else ()
+        if not bare:
+            return ()
+        names = ", ".join(link.tags[handle].tag for handle in bare[:NAMED]) + (", …" if len(bare) > NAMED else "")
+        text = Words(
+            f"서버가 데드밴드를 처리하지 못하는 태그 {len(bare)}개: {names}. 에이전트가 대신 거릅니다. "
+            "백분율 데드밴드는 태그에 range가 있을 때만 거를 수 있습니다",
+            f"the server can't do the deadband of {len(bare)} tags: {names}. The agent does it, of those in per cent "
+            "only where the tag has a range",
+        )
+        return (Notice("opcua_deadband", Severity.NOTICE, text, quiet=True),)
 
     def works(self, link: OpcUaLink) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """All that has to run at the same time, each with the operation that its errors are about."""

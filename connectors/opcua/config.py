@@ -1,10 +1,13 @@
 """The configuration of an OPC UA link. Imports nothing heavy: `check` reads it without loading the vendor library."""
 
+import math
+import re
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from connectors.opcua.browse_path import BrowsePath, parse_path
 from connectors.opcua.node import NodeAddress, parse_node
@@ -21,6 +24,30 @@ Collect = Literal["subscribe", "poll"]
 SHORTEST_POLL: Final = 0.05
 """Seconds: who wants a value more often has the server sample it (`subscribe`)."""
 DEFAULT_PORT: Final = 4840
+
+
+_BAND: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Changes that are no news: in the tag's unit, or in per cent of its range (Part 8, 6.2)."""
+
+    size: float
+    percent: bool = False
+
+    def absolute(self, ends: tuple[float, float] | None) -> float:
+        """In the tag's unit; infinite where that takes a range which is not known here."""
+        if not self.percent:
+            return self.size
+        return math.inf if ends is None else (ends[1] - ends[0]) * self.size / 100
+
+
+def _band(value: Any) -> Any:
+    match = _BAND.fullmatch(str(value)) if isinstance(value, int | float | str) and value is not True else None
+    if match is None or not 0 < float(match[1]) <= (100 if match[2] else math.inf):
+        raise ValueError("opcua_deadband")
+    return Band(float(match[1]), bool(match[2]))
 
 
 def with_port(url: str) -> str:
@@ -101,6 +128,10 @@ class OpcUaTag(TagSection):
     """How often the server looks at the value; default half of `interval`, at most the publishing interval.
 
     Half, because a server that looks as often as the value changes misses some. `0s` asks for every change."""
+    deadband: Annotated[Band, BeforeValidator(_band)] | None = None
+    """Smaller changes are not sent: `0.5` in the tag's unit, or `2%` of the range (EURange, where the server filters).
+
+    The server filters; where it can't, and of tags that are polled, the agent does."""
     queue: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Samples the server keeps for us; default enough for the publishing interval and five seconds of outage."""
 
@@ -114,21 +145,21 @@ class OpcUaTag(TagSection):
     @model_validator(mode="after")
     def _poll_is_possible(self) -> Self:
         if self.collect == "poll":
-            check_poll(self)
+            self._check_poll()
         return self
+
+    def _check_poll(self) -> None:
+        if self.interval < SHORTEST_POLL:
+            raise ValueError("opcua_poll_interval")
+        if self.sampling is not None or self.queue is not None:
+            raise ValueError("opcua_poll_queue")
+        if self.deadband is not None and not math.isfinite(self.deadband.absolute(self.range)):
+            raise ValueError("opcua_poll_deadband")
 
     @property
     def address(self) -> NodeAddress | BrowsePath:
         """The node or the path to it, parsed."""
         return self._address
-
-
-def check_poll(tag: OpcUaTag) -> None:
-    """Raises ValueError unless the tag can be polled."""
-    if tag.interval < SHORTEST_POLL:
-        raise ValueError("opcua_poll_interval")
-    if tag.sampling is not None or tag.queue is not None:
-        raise ValueError("opcua_poll_queue")
 
 
 class OpcUaServer(LinkSection):
@@ -191,12 +222,18 @@ class OpcUaLink(OpcUaServer):
             raise ValueError("opcua_intervals")
         return self
 
-    @model_validator(mode="after")
-    def _polls_are_possible(self) -> Self:
-        for tag in self.tags:
-            if self.polls(tag):
-                check_poll(tag)
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _tags_know_how(cls, data: Any) -> Any:
+        """What the link says holds for its tags, so that a fault is found where the tag stands."""
+        if (
+            not isinstance(data, dict)
+            or data.get("collect") != "poll"
+            or not isinstance(data.get("tags"), list | tuple)
+        ):
+            return data
+        tags = [{"collect": "poll"} | tag if isinstance(tag, dict) else tag for tag in data["tags"]]
+        return data | {"tags": tags}
 
     def polls(self, tag: OpcUaTag) -> bool:
         """Whether the tag is read in a cycle; else the server is asked to tell of its changes."""

@@ -20,6 +20,10 @@ TOO_BIG: Final = frozenset((0x8006_0000, 0x8008_0000, 0x8010_0000, 0x8080_0000, 
 BadResponseTooLarge: a smaller call may pass."""
 
 
+NO_FILTER: Final = frozenset((0x8043_0000, 0x8044_0000, 0x8045_0000, 0x808E_0000))
+"""BadMonitoredItemFilterInvalid, BadMonitoredItemFilterUnsupported, BadFilterNotAllowed, BadDeadbandFilterInvalid."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What a code stands for, and what to do."""

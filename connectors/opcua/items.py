@@ -44,6 +44,8 @@ class MonitoredItems:
         self._led: dict[int, ua.NodeId] = {}
         """Handle -> the node that its path led to."""
         self.refused = Refusals(plan.numbers, wall)
+        self.bare: set[int] = set()
+        """Handles of items whose deadband the server does not do: they are there without one."""
 
     async def learn(self) -> None:
         """Reads the namespace table, and at first how many items a call may carry."""
@@ -55,6 +57,17 @@ class MonitoredItems:
     async def create(self, items: Sequence[Item]) -> Frame:
         """Creates them; the rows say which tags are newly refused, or refused for another reason than before."""
         known, verdicts = await self._found(items)
+        verdicts |= await self._created(known)
+        unfit = {handle for handle, code in verdicts.items() if code in faults.NO_FILTER} - self.bare
+        if unfit:
+            self.bare |= unfit
+            verdicts = {handle: code for handle, code in verdicts.items() if handle not in unfit}
+            verdicts |= await self._created([item for item in known if item.handle in unfit])
+        return self.refused.judged([item.handle for item in items], verdicts)
+
+    async def _created(self, known: Sequence[Item]) -> dict[int, int]:
+        """Creates items that are there; handle -> status of those that the server refuses."""
+        verdicts: dict[int, int] = {}
         position = 0
         while position < len(known):
             chunk = portion(known, position, self._chunk)
@@ -67,7 +80,7 @@ class MonitoredItems:
                 continue
             verdicts |= self._note(chunk, *split_created(raw))
             position += len(chunk)
-        return self.refused.judged([item.handle for item in items], verdicts)
+        return verdicts
 
     async def retry_refused(self) -> Frame:
         """Asks again for what was refused; the namespace table is read anew."""
@@ -118,12 +131,18 @@ class MonitoredItems:
         )
 
     def _item(self, item: Item) -> ua.MonitoredItemCreateRequest:
+        parameters = ua.MonitoringParameters(
+            ClientHandle=item.handle, SamplingInterval=item.sampling, QueueSize=item.queue, DiscardOldest=True
+        )
+        if item.band is not None and item.handle not in self.bare:
+            kind = ua.DeadbandType.Percent if item.band.percent else ua.DeadbandType.Absolute
+            parameters.Filter = ua.DataChangeFilter(
+                Trigger=ua.DataChangeTrigger.StatusValue, DeadbandType=kind, DeadbandValue=item.band.size
+            )
         return ua.MonitoredItemCreateRequest(
             ItemToMonitor=ua.ReadValueId(NodeId=self._here(item), AttributeId=AttributeIds.Value),
             MonitoringMode=ua.MonitoringMode.Reporting,
-            RequestedParameters=ua.MonitoringParameters(
-                ClientHandle=item.handle, SamplingInterval=item.sampling, QueueSize=item.queue, DiscardOldest=True
-            ),
+            RequestedParameters=parameters,
         )
 
     def _here(self, item: Item) -> ua.NodeId:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.opcua.browse_path import BrowsePath
-from connectors.opcua.config import OpcUaLink, OpcUaTag
+from connectors.opcua.config import Band, OpcUaLink, OpcUaTag
 from connectors.opcua.node import NodeAddress
 
 OUTAGE_SECONDS: Final = 5.0
@@ -39,6 +39,7 @@ class Item:
     node: NodeAddress | BrowsePath
     sampling: float
     queue: int
+    band: Band | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +62,8 @@ class Plan:
     numbers: npt.NDArray[np.int32]
     intervals: npt.NDArray[np.float64]
     """By handle: seconds within which the server should tell of a change; NEVER for those that are read."""
+    bands: npt.NDArray[np.float64]
+    """By handle: changes up to this much may not be told, in the tag's unit; infinite where only the server knows."""
     publishing: float
     """Publishing interval in ms."""
     keep_alive_count: int
@@ -70,7 +73,7 @@ class Plan:
 def make_plan(link: OpcUaLink, numbers: Sequence[int]) -> Plan:
     """`numbers[i]` is the tag number of `link.tag_list()[i]`."""
     items = tuple(
-        Item(handle, tag.address, sampling_of(tag, link) * 1000, queue_of(tag, link))
+        Item(handle, tag.address, sampling_of(tag, link) * 1000, queue_of(tag, link), tag.deadband)
         for handle, tag in enumerate(link.tags)
     )
     keep_alive = max(1, round(link.keep_alive / link.publishing_interval))
@@ -81,6 +84,7 @@ def make_plan(link: OpcUaLink, numbers: Sequence[int]) -> Plan:
         cycles_of(link),
         np.asarray(numbers, np.int32),
         np.array([_told_within(tag, link) for tag in link.tags], np.float64),
+        np.array([0.0 if tag.deadband is None else tag.deadband.absolute(tag.range) for tag in link.tags], np.float64),
         link.publishing_interval * 1000,
         keep_alive,
         lifetime,

@@ -19,6 +19,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 
 from connectors.opcua import faults
 from connectors.opcua.browse_path import BrowsePath
+from connectors.opcua.deadband import Deadband
 from connectors.opcua.decode import BARE
 from connectors.opcua.decoder import Decoder
 from connectors.opcua.frames import FrameMaker, said, settle
@@ -73,6 +74,9 @@ class Polling:
         self._patience = patience
         self._inquiry = Inquiry(session)
         self._maker = FrameMaker(plan.numbers)
+        self._deadband = Deadband(len(plan.numbers))
+        polled = np.array([handle for cycle in plan.cycles for handle in cycle.handles], np.intp)
+        self._deadband.keep(polled, plan.bands[polled])
         self._ticks = np.zeros(len(plan.numbers), np.int64)
         """Each handle's last source time as the server gave it."""
         self._elements: dict[int, bytes] = {}
@@ -178,6 +182,7 @@ class Polling:
         self._ticks[rows.handle] = rows.ticks
         if not news.all():
             rows = rows.part(np.flatnonzero(news))
+        rows = self._deadband.outside(rows)
         if not len(rows.handle):
             self._outlet.alive()
             return

@@ -20,6 +20,7 @@ from asyncua.ua.ua_binary import struct_to_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from connectors.opcua import faults
+from connectors.opcua.deadband import Deadband, numbers
 from connectors.opcua.decoder import Decoder
 from connectors.opcua.frames import FrameMaker, said, settle
 from connectors.opcua.items import MonitoredItems
@@ -72,6 +73,7 @@ class Subscription:
         """Whether all items were asked for: from then on the subscription can go on over another connection."""
         self._stale = anyio.Event()
         self._decoder = decoder
+        self._deadband = Deadband(len(plan.numbers))
         self._silence = Silence(plan.intervals, clock.monotonic())
         self._heard = clock.monotonic()
         self._anew = False
@@ -195,7 +197,7 @@ class Subscription:
     async def _put_values(self, part: Part, raw: bytes, received: int) -> None:
         rows = self._decoder.rows(raw, part)
         for scan in rows.scans():
-            frame = self._maker.make(scan, raw, received)
+            frame = self._maker.make(self._deadband.outside(scan), raw, received)
             over = overflowed(frame.status)
             if over.any():
                 self._outlet.lost("overflow", int(over.sum()), frame.tag[over])
@@ -222,6 +224,7 @@ class Subscription:
             await self._tell(await items.create(self._plan.subscribed))
             self.made = True
         while True:
+            self._keep_deadbands()
             with anyio.move_on_after(retry_seconds):
                 await self._stale.wait()
             if self._stale.is_set():
@@ -230,6 +233,16 @@ class Subscription:
                 await anyio.sleep(RESYNC_SPACING)
             elif items.refused:
                 await self._tell(await items.retry_refused())
+
+    def _keep_deadbands(self) -> None:
+        """Of items whose server does not."""
+        bare = np.array(sorted(self._items.bare), np.intp)
+        self._deadband.keep(bare, self._plan.bands[bare])
+
+    @property
+    def bare(self) -> Many[int]:
+        """Handles of tags whose deadband the server does not do."""
+        return sorted(self._items.bare)
 
     async def _tell(self, frame: Frame) -> None:
         if len(frame):
@@ -263,8 +276,11 @@ class Subscription:
         rows = self._decoder.rows(raw, Part(DATA_CHANGE, 0, len(raw)))
         settle(rows, raw)
         handle = rows.handle.astype(np.intp)
+        known = self._maker.bits[handle]
+        with np.errstate(invalid="ignore"):
+            near = np.abs(numbers(rows.kind, rows.bits) - numbers(rows.kind, known)) <= self._plan.bands[handle]
         strange = (rows.status >> 30 != self._maker.status[handle] >> 30) | (
-            ~is_bad(rows.status) & (said(rows) != self._maker.bits[handle])
+            ~is_bad(rows.status) & (said(rows) != known) & ~near
         )
         async with self._lock:
             sure = np.flatnonzero(self._silence.judged(handle, strange))

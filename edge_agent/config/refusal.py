@@ -53,6 +53,8 @@ KEYWORDS: Final[dict[str, str]] = {
     "opcua_intervals": "opcua.intervals",
     "opcua_poll_interval": "opcua.poll",
     "opcua_poll_queue": "opcua.poll_queue",
+    "opcua_poll_deadband": "opcua.poll_deadband",
+    "opcua_deadband": "opcua.deadband",
 }
 """What a validator's ValueError says -> kind of fault."""
 _ABOUT: Final = {"opcua_path": "node", "influxdb_plain_http": "url", "mqtt_plain_mqtt": "url"}

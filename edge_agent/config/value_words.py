@@ -285,6 +285,20 @@ VALUES: Final[dict[str, Entry]] = {
         "sampling과 queue를 지우십시오. 읽는 주기는 interval입니다.",
         "Delete sampling and queue; interval is how often the tag is read.",
     ),
+    "opcua.deadband": entry(
+        "EA-124",
+        "'{key}': {got}은(는) 데드밴드가 아닙니다.",
+        "'{key}': {got} is no deadband.",
+        "태그 단위의 크기(0.5) 또는 범위의 백분율(2%)로 적으십시오.",
+        "Write a size in the tag's unit (0.5), or a share of its range (2%).",
+    ),
+    "opcua.poll_deadband": entry(
+        "EA-124",
+        "collect: poll인 태그의 백분율 데드밴드에는 range가 있어야 합니다.",
+        "A deadband in per cent of a tag with collect: poll needs its range.",
+        "range: [최저, 최고]를 적거나 데드밴드를 태그 단위의 크기로 적으십시오.",
+        "Add range: [lowest, highest], or write the deadband in the tag's unit.",
+    ),
     # EA-125: profiles of instruments.
     "profile.unknown": entry(
         "EA-125",

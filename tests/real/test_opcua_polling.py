@@ -8,7 +8,7 @@ import anyio
 import numpy as np
 import pytest
 
-from connectors.opcua.config import OpcUaLink
+from connectors.opcua.config import Band, OpcUaLink
 from edge_agent.api import Flag, Frame, Status
 from tests.conformance.rig_opcua import polled
 from tests.real.opcua_relay import BLACK_HOLE, RESET, StepRelay
@@ -117,3 +117,17 @@ async def test_a_slow_cycle_lets_no_session_die(uafast: Callable[..., Uafast]) -
                 while relay.seen["Read"] < before + 3:
                     await anyio.sleep(0.05)
         assert len(Frame.concat(one.frames)) == TAGS
+
+
+@pytest.mark.parametrize("collect_by", ["subscribe", "poll"])
+async def test_changes_within_the_deadband_do_not_come(node_opcua: Callable[..., NodeOpcua], collect_by: str) -> None:
+    server = node_opcua(period_ms=50)
+    made = link(server.url, {"all": server.node_id("MovingDouble"), "some": server.node_id("MovingDouble")})
+    every, some = made.tags
+    made = made.model_copy(update={"tags": (every, some.model_copy(update={"deadband": Band(1.0)}))})
+    if collect_by == "poll":
+        made = polled(made, 0.05)
+    out = await collect(made, lambda out: len(out.of(1)) > 4)
+    steps = np.abs(np.diff(out.of(1).floats()))
+    assert steps.min() > 1.0, "each row is farther than the deadband from the one before"
+    assert len(out.of(0)) > len(out.of(1))

@@ -285,3 +285,35 @@ async def test_a_server_that_publishes_more_slowly_still_gives_signs_of_life_in_
     )
     assert await made.create(3.0) == 2.0
     assert asked[0].RequestedMaxKeepAliveCount == 1
+
+
+async def test_a_server_without_deadbands_has_them_done_here_and_says_so():
+    class Unfiltered(Server):
+        async def create_items_raw(self, params):
+            self.refuse = {
+                entry.RequestedParameters.ClientHandle: 0x80440000
+                for entry in params.ItemsToCreate
+                if isinstance(entry.RequestedParameters.Filter, ua.DataChangeFilter)
+            }
+            return await super().create_items_raw(params)
+
+    server, out = Unfiltered(), Collector()
+    plan = make_plan(link({"deadband": 2}, {"deadband": "1%"}, {}), [0, 1, 2])
+    made = Subscription(server, plan, out, SystemClock(), "opc.tcp://x", QUIET)
+    await made.create(3.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(made.tend, 60.0)
+        with anyio.fail_after(10):
+            while not made.made:
+                await anyio.sleep(0.001)
+        assert server.calls == [[0, 1, 2], [0, 1]]
+        assert made.bare == [0, 1]
+        server.script.extend(response(k, float(k), float(k), float(k)) for k in range(1, 7))
+        group.start_soon(made.publish)
+        with anyio.fail_after(10):
+            while len(out.of(2)) < 6:
+                await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
+    assert out.of(0).floats().tolist() == [1.0, 4.0]
+    assert out.of(1).floats().tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "its range is not known"
+    assert not out.of(0).status.any()

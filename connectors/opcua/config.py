@@ -26,6 +26,7 @@ SHORTEST_POLL: Final = 0.05
 DEFAULT_PORT: Final = 4840
 
 
+_ELEMENT: Final = re.compile(r"\d{1,9}(,\d{1,9}){0,3}")
 _BAND: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 
 
@@ -48,6 +49,13 @@ def _band(value: Any) -> Any:
     if match is None or not 0 < float(match[1]) <= (100 if match[2] else math.inf):
         raise ValueError("opcua_deadband")
     return Band(float(match[1]), bool(match[2]))
+
+
+def _element(value: Any) -> Any:
+    text = str(value).replace(" ", "")
+    if not isinstance(value, int | str) or value is True or _ELEMENT.fullmatch(text) is None:
+        raise ValueError("opcua_element")
+    return text
 
 
 def with_port(url: str) -> str:
@@ -122,6 +130,8 @@ class OpcUaTag(TagSection):
     """`nsu=<namespace uri>;s=…` (best: survives a new namespace order), `ns=2;s=…`, `…;i=…`, `…;g=…`, `…;b=…`.
 
     Or a browse path, for servers that make new node ids at each start: `/Objects/nsu=<namespace uri>;Line 1/Load`."""
+    element: Annotated[str, BeforeValidator(_element)] | None = None
+    """Of an array: which element, from 0 (`3`), of a matrix row and column (`1,2`). NumericRange in Part 4, 7.27."""
     collect: Collect | None = None
     """`subscribe`: the server tells of changes; `poll`: it is read every `interval`. Default: as the link has it."""
     sampling: Duration | None = None

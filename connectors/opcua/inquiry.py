@@ -4,8 +4,9 @@ MaxNodesPerRead and MaxNodesPerBrowse (Part 5, 6.3.11) are honoured; where a ser
 the same, calls are halved and the size that worked is kept. The vendor's exceptions pass through.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final, TypeVar
 
 from asyncua import ua
@@ -94,16 +95,23 @@ class Inquiry:
         self.browses = Portion(_within(browses, _BROWSES, _MOST_BROWSES))
         self.translations = Portion(_within(translations, _BROWSES, _MOST_BROWSES))
 
-    async def read(self, wanted: Sequence[Attribute], times: bool = False) -> list[ua.DataValue]:
-        """One DataValue for each, MaxAge 0; `times` asks for the server's times too."""
+    async def read(
+        self, wanted: Sequence[Attribute], elements: Iterable[str | None] = repeat(None), *, times: bool = False
+    ) -> list[ua.DataValue]:
+        """One DataValue for each, MaxAge 0; of arrays one of the `elements` each (IndexRange), where it is not None.
+
+        `times` asks for the server's times too.
+        """
         stamps = ua.TimestampsToReturn.Both if times else ua.TimestampsToReturn.Neither
 
-        async def ask(part: Sequence[Attribute]) -> list[ua.DataValue]:
-            nodes = [ua.ReadValueId(NodeId=node, AttributeId=number) for node, number in part]
+        async def ask(part: Sequence[tuple[Attribute, str | None]]) -> list[ua.DataValue]:
+            nodes = [
+                ua.ReadValueId(NodeId=node, AttributeId=number, IndexRange=element) for (node, number), element in part
+            ]
             parameters = ua.ReadParameters(MaxAge=0.0, TimestampsToReturn=stamps, NodesToRead=nodes)
             return list(await self._session.read(parameters))
 
-        return await self.reads.each(wanted, ask)
+        return await self.reads.each(list(zip(wanted, elements, strict=False)), ask)
 
     async def values(self, wanted: Sequence[Attribute]) -> list[Any]:
         """The values of the attributes as Python has them; None for each that is bad or not there."""

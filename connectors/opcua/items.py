@@ -91,7 +91,8 @@ class MonitoredItems:
         """What the server says of their nodes at this moment; only of items that it once accepted."""
         made = [handle for handle in handles if handle in self._ids]
         nodes = [self._led.get(handle) or self._here(self._plan.items[handle]) for handle in made]
-        answers = await self._inquiry.read([(node, AttributeIds.Value) for node in nodes], times=True)
+        elements = [self._plan.items[handle].element for handle in made]
+        answers = await self._inquiry.read([(node, AttributeIds.Value) for node in nodes], elements, times=True)
         return dict(zip(made, answers, strict=True))
 
     async def create_anew(self, handles: Sequence[int] | None = None) -> Frame:
@@ -140,7 +141,9 @@ class MonitoredItems:
                 Trigger=ua.DataChangeTrigger.StatusValue, DeadbandType=kind, DeadbandValue=item.band.size
             )
         return ua.MonitoredItemCreateRequest(
-            ItemToMonitor=ua.ReadValueId(NodeId=self._here(item), AttributeId=AttributeIds.Value),
+            ItemToMonitor=ua.ReadValueId(
+                NodeId=self._here(item), AttributeId=AttributeIds.Value, IndexRange=item.element
+            ),
             MonitoringMode=ua.MonitoringMode.Reporting,
             RequestedParameters=parameters,
         )

@@ -40,6 +40,7 @@ class Item:
     sampling: float
     queue: int
     band: Band | None = None
+    element: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +74,7 @@ class Plan:
 def make_plan(link: OpcUaLink, numbers: Sequence[int]) -> Plan:
     """`numbers[i]` is the tag number of `link.tag_list()[i]`."""
     items = tuple(
-        Item(handle, tag.address, sampling_of(tag, link) * 1000, queue_of(tag, link), tag.deadband)
+        Item(handle, tag.address, sampling_of(tag, link) * 1000, queue_of(tag, link), tag.deadband, tag.element)
         for handle, tag in enumerate(link.tags)
     )
     keep_alive = max(1, round(link.keep_alive / link.publishing_interval))
@@ -128,7 +129,7 @@ def portion(items: Sequence[Item], start: int, most: int) -> Sequence[Item]:
     """The next items for one call: at most `most` of them, and at most LARGEST_CALL bytes, but at least one."""
     size = 0
     for end in range(start, min(start + most, len(items))):
-        size += _ITEM_BYTES + _node_bytes(items[end].node)
+        size += _ITEM_BYTES + _node_bytes(items[end].node) + len(items[end].element or "")
         if size > LARGEST_CALL and end > start:
             return items[start:end]
     return items[start : start + most]

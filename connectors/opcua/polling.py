@@ -115,7 +115,7 @@ class Polling:
         found = {h: place for h, place in zip(handles, places, strict=True) if isinstance(place, ua.NodeId)}
         verdicts = {h: place for h, place in zip(handles, places, strict=True) if isinstance(place, int)}
         for handle, node in zip(found, await self._registered(list(found.values())), strict=True):
-            self._elements[handle] = value_of(node)
+            self._elements[handle] = value_of(node, self._plan.items[handle].element)
         for handle in verdicts:
             self._elements.pop(handle, None)
         self._calls.clear()

@@ -37,9 +37,9 @@ class Encoded(ua.ByteString):
         return self._number
 
 
-def value_of(node: ua.NodeId) -> bytes:
-    """The ReadValueId (Part 4, 7.29) of the node's value, encoded."""
-    return struct_to_binary(ua.ReadValueId(NodeId=node, AttributeId=_VALUE))
+def value_of(node: ua.NodeId, element: str | None = None) -> bytes:
+    """The ReadValueId (Part 4, 7.29) of the node's value, or of one element of it, encoded."""
+    return struct_to_binary(ua.ReadValueId(NodeId=node, AttributeId=_VALUE, IndexRange=element))
 
 
 @dataclass(slots=True)

@@ -55,6 +55,7 @@ KEYWORDS: Final[dict[str, str]] = {
     "opcua_poll_queue": "opcua.poll_queue",
     "opcua_poll_deadband": "opcua.poll_deadband",
     "opcua_deadband": "opcua.deadband",
+    "opcua_element": "opcua.element",
 }
 """What a validator's ValueError says -> kind of fault."""
 _ABOUT: Final = {"opcua_path": "node", "influxdb_plain_http": "url", "mqtt_plain_mqtt": "url"}

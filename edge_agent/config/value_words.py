@@ -292,6 +292,13 @@ VALUES: Final[dict[str, Entry]] = {
         "태그 단위의 크기(0.5) 또는 범위의 백분율(2%)로 적으십시오.",
         "Write a size in the tag's unit (0.5), or a share of its range (2%).",
     ),
+    "opcua.element": entry(
+        "EA-124",
+        "'{key}': {got}은(는) 배열 원소의 번호가 아닙니다.",
+        "'{key}': {got} is no place in an array.",
+        "0부터 센 번호(3)를, 행렬이면 행과 열(1,2)을 적으십시오.",
+        "Write its number, counted from 0 (3), of a matrix row and column (1,2).",
+    ),
     "opcua.poll_deadband": entry(
         "EA-124",
         "collect: poll인 태그의 백분율 데드밴드에는 range가 있어야 합니다.",

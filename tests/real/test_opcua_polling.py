@@ -17,6 +17,7 @@ from tests.real.test_opcua_values import MOVING, STILL, collect, link
 from tests.servers.sources import NodeOpcua, Uafast
 
 __all__ = ["patient"]
+BAD_INDEX_RANGE_NO_DATA = 0x80370000
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 
@@ -131,3 +132,14 @@ async def test_changes_within_the_deadband_do_not_come(node_opcua: Callable[...,
     steps = np.abs(np.diff(out.of(1).floats()))
     assert steps.min() > 1.0, "each row is farther than the deadband from the one before"
     assert len(out.of(0)) > len(out.of(1))
+
+
+@pytest.mark.parametrize("collect_by", ["subscribe", "poll"])
+async def test_one_element_of_an_array_is_a_tag(node_opcua: Callable[..., NodeOpcua], collect_by: str) -> None:
+    server = node_opcua(period_ms=50)
+    node = server.node_id("DoubleArray")
+    tags = [{"tag": f"e{k}", "node": node, "element": k} for k in (0, 1, 99)]
+    made = link(server.url, {}, collect=collect_by, tags=tags)
+    out = await collect(made, lambda out: len(out.latest) == 3)
+    assert [out.latest[k][:2] for k in (0, 1)] == [(0.1, 0), (-2.0, 0)]
+    assert out.latest[2][:2] == (None, BAD_INDEX_RANGE_NO_DATA)

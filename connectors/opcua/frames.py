@@ -234,9 +234,13 @@ def _take_texts(rows: Rows, raw: bytes) -> None:
     if texts is None:
         spans, texts = _decoded_one_by_one(rows, spans, encoded)
     rows.kind[spans] = Kind.TEXT
-    places = {text: place for place, text in enumerate(dict.fromkeys(texts), len(rows.texts))}
-    rows.bits[spans] = np.fromiter((places[text] for text in texts), np.uint64, len(texts))
-    rows.texts += places
+    table, first = dict.fromkeys(texts), len(rows.texts)
+    if len(table) == len(texts):
+        rows.bits[spans] = np.arange(first, first + len(texts), dtype=np.uint64)
+    else:
+        place = dict(zip(table, range(first, first + len(table)), strict=True)).__getitem__
+        rows.bits[spans] = np.fromiter(map(place, texts), np.uint64, len(texts))
+    rows.texts += table
 
 
 def _decoded(encoded: list[bytes]) -> list[str] | None:

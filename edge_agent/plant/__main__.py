@@ -13,12 +13,12 @@ from edge_agent.plant.order import Order
 from edge_agent.plant.pace import Pace
 from edge_agent.plant.process import die_with_parent, serve
 from edge_agent.plant.record import Record
-from edge_agent.plant.server import FURNACE, MACHINE_OF, PRESS
+from edge_agent.plant.server import FURNACE, INSTRUMENTS, MACHINE_OF, PRESS, plc_of
 from edge_agent.plant.station import Station
 
 if TYPE_CHECKING:
     from edge_agent.plant.front import Front
-    from edge_agent.plant.point import Model
+    from edge_agent.plant.point import Model, Point
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,24 +71,30 @@ def _station(options: argparse.Namespace, clock: Clock) -> Station:
 
 def _machine(options: argparse.Namespace, clock: Clock, published: Record) -> "tuple[Model, Front]":
     """The chosen machine and its server; each server loads only its own library."""
+    if options.server == INSTRUMENTS:
+        from edge_agent.plant.furnace import Furnace
+        from edge_agent.plant.modbus_front import ModbusFront
+
+        furnace = Furnace(options.seed)
+        return furnace, ModbusFront(furnace.machine, options.port, clock, published)
+    from edge_agent.plant.opcua_front import OpcUaFront
+
+    model, points = _plc(options)
+    return model, OpcUaFront(model.machine, points, options.port, published)
+
+
+def _plc(options: argparse.Namespace) -> "tuple[Model, Sequence[Point]]":
+    """The machine with a PLC, and what it shows."""
     from edge_agent.plant.furnace import Furnace
+    from edge_agent.plant.furnace_points import PLC_POINTS
     from edge_agent.plant.press import Press
+    from edge_agent.plant.press_points import PRESS_POINTS
 
     if options.server == PRESS:
-        from edge_agent.plant.opcua_front import OpcUaFront
-        from edge_agent.plant.press_points import PRESS_POINTS
-
-        press = Press(options.seed, spm=options.spm, coil_strokes=options.coil_strokes)
-        return press, OpcUaFront(press.machine, PRESS_POINTS, options.port, published)
-    furnace = Furnace(options.seed)
+        return Press(options.seed, spm=options.spm, coil_strokes=options.coil_strokes), PRESS_POINTS
     if options.server == FURNACE:
-        from edge_agent.plant.furnace_points import PLC_POINTS
-        from edge_agent.plant.opcua_front import OpcUaFront
-
-        return furnace, OpcUaFront(furnace.machine, PLC_POINTS, options.port, published)
-    from edge_agent.plant.modbus_front import ModbusFront
-
-    return furnace, ModbusFront(furnace.machine, options.port, clock, published)
+        return Furnace(options.seed), PLC_POINTS
+    return plc_of(options.server, options.seed)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,34 @@
 """Servers: which there are, which machine each shows, and what can break in it. Loads a machine only when asked."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.plant.fault import Fault
+
+if TYPE_CHECKING:
+    from edge_agent.plant.point import Model, Point
 
 INSTRUMENTS: Final = "furnace-instruments"
 FURNACE: Final = "furnace-plc"
 PRESS: Final = "press-plc"
-MACHINE_OF: Final = {INSTRUMENTS: "ht1", FURNACE: "ht1", PRESS: "press200"}
+CASTER: Final = "caster-plc"
+MACHINE_OF: Final = {INSTRUMENTS: "ht1", FURNACE: "ht1", PRESS: "press200", CASTER: "dc350"}
 """Server name -> machine."""
 
 
 def faults_of(machine: str) -> tuple[Fault, ...]:
     """What can break in a machine of MACHINE_OF; raises KeyError for another name."""
+    from edge_agent.plant.caster_points import CASTER_FAULTS
     from edge_agent.plant.furnace_points import FURNACE_FAULTS
     from edge_agent.plant.press_points import PRESS_FAULTS
 
-    return {"ht1": FURNACE_FAULTS, "press200": PRESS_FAULTS}[machine]
+    return {"ht1": FURNACE_FAULTS, "press200": PRESS_FAULTS, "dc350": CASTER_FAULTS}[machine]
+
+
+def plc_of(server: str, seed: int) -> "tuple[Model, Sequence[Point]]":
+    """The machine behind an OPC UA server whose machine has no settings but a seed; raises KeyError for another."""
+    from edge_agent.plant.caster import Caster
+    from edge_agent.plant.caster_points import CASTER_POINTS
+
+    machine, points = {CASTER: (Caster, CASTER_POINTS)}[server]
+    return machine(seed), points

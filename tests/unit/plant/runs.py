@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_agent.plant.furnace import Furnace
-from edge_agent.plant.point import Value
+from edge_agent.plant.point import Model, Value
 from edge_agent.plant.press import Press
 
 Order = tuple[str, float, float, float | None]
@@ -39,3 +39,20 @@ def press(strokes: int, *orders: Order, seed: int = 1, skip: int = 0) -> tuple[C
         for reading in machine.step():
             (slow if reading.cycle else fast).append(dict(reading.values))
     return columns(slow[skip:]), columns(fast[len(fast) * skip // strokes :])
+
+
+def cycles(machine: Model, count: int, *orders: Order, skip: int = 0) -> Columns:
+    """`count` cycles of a machine without the first `skip`: columns of a row a cycle, and of a row a step."""
+    for order in orders:
+        machine.faults.start(*order)
+    slow: list[dict[str, Value]] = []
+    fast: list[dict[str, Value]] = []
+    while len(slow) < count:
+        for reading in machine.step():
+            (slow if reading.cycle else fast).append(dict(reading.values))
+    return columns(slow[skip:]) | columns(fast[len(fast) * skip // count :])
+
+
+def shift(normal: Columns, fault: Columns, name: str) -> float:
+    """How far a fault moves a mean, in standard deviations of normal running."""
+    return float((fault[name].mean() - normal[name].mean()) / normal[name].std())

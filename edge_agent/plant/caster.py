@@ -38,6 +38,8 @@ DOSE: Final = 3.00
 END: Final = 1.2
 """Seconds after the cavity is full at which the end pressure is taken."""
 RUN_ON: Final = 0.0021
+RISE: Final = 0.0184
+"""τ_i, seconds: gives 33 ms from the impact to 90 % of the intensified pressure."""
 WATER: Final = 28.0
 FLOW: Final = 14.0
 MELT: Final = 660.0
@@ -177,7 +179,7 @@ class Caster:
             full=0.620 - (dose - CASTING) / (DENSITY * AREA),
             drag=1.2 + 2.5 * f["tip_wear"],
             intensified=(78.0 + 0.6 * draw[3]) * (1.0 - lost),
-            rise=0.018 * (1.0 - 0.155 * f["tip_wear"]) * (1.0 + 1.22 * f["accu_n2"]),
+            rise=RISE * (1.0 - 0.155 * f["tip_wear"]) * (1.0 + 1.22 * f["accu_n2"]),
             leak=lost,
         )
 

@@ -12,7 +12,8 @@ INSTRUMENTS: Final = "furnace-instruments"
 FURNACE: Final = "furnace-plc"
 PRESS: Final = "press-plc"
 CASTER: Final = "caster-plc"
-MACHINE_OF: Final = {INSTRUMENTS: "ht1", FURNACE: "ht1", PRESS: "press200", CASTER: "dc350"}
+MOULDER: Final = "moulder-plc"
+MACHINE_OF: Final = {INSTRUMENTS: "ht1", FURNACE: "ht1", PRESS: "press200", CASTER: "dc350", MOULDER: "imm110"}
 """Server name -> machine."""
 
 
@@ -20,15 +21,22 @@ def faults_of(machine: str) -> tuple[Fault, ...]:
     """What can break in a machine of MACHINE_OF; raises KeyError for another name."""
     from edge_agent.plant.caster_points import CASTER_FAULTS
     from edge_agent.plant.furnace_points import FURNACE_FAULTS
+    from edge_agent.plant.moulder_points import MOULDER_FAULTS
     from edge_agent.plant.press_points import PRESS_FAULTS
 
-    return {"ht1": FURNACE_FAULTS, "press200": PRESS_FAULTS, "dc350": CASTER_FAULTS}[machine]
+    known = {"ht1": FURNACE_FAULTS, "press200": PRESS_FAULTS, "dc350": CASTER_FAULTS, "imm110": MOULDER_FAULTS}
+    return known[machine]
 
 
 def plc_of(server: str, seed: int) -> "tuple[Model, Sequence[Point]]":
     """The machine behind an OPC UA server whose machine has no settings but a seed; raises KeyError for another."""
     from edge_agent.plant.caster import Caster
     from edge_agent.plant.caster_points import CASTER_POINTS
+    from edge_agent.plant.moulder import Moulder
+    from edge_agent.plant.moulder_points import MOULDER_POINTS
 
-    machine, points = {CASTER: (Caster, CASTER_POINTS)}[server]
-    return machine(seed), points
+    if server == CASTER:
+        return Caster(seed), CASTER_POINTS
+    if server == MOULDER:
+        return Moulder(seed), MOULDER_POINTS
+    raise KeyError(server)

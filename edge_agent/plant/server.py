@@ -13,7 +13,15 @@ FURNACE: Final = "furnace-plc"
 PRESS: Final = "press-plc"
 CASTER: Final = "caster-plc"
 MOULDER: Final = "moulder-plc"
-MACHINE_OF: Final = {INSTRUMENTS: "ht1", FURNACE: "ht1", PRESS: "press200", CASTER: "dc350", MOULDER: "imm110"}
+PLATER: Final = "plater-plc"
+MACHINE_OF: Final = {
+    INSTRUMENTS: "ht1",
+    FURNACE: "ht1",
+    PRESS: "press200",
+    CASTER: "dc350",
+    MOULDER: "imm110",
+    PLATER: "ni3",
+}
 """Server name -> machine."""
 
 
@@ -22,9 +30,16 @@ def faults_of(machine: str) -> tuple[Fault, ...]:
     from edge_agent.plant.caster_points import CASTER_FAULTS
     from edge_agent.plant.furnace_points import FURNACE_FAULTS
     from edge_agent.plant.moulder_points import MOULDER_FAULTS
+    from edge_agent.plant.plater_points import PLATER_FAULTS
     from edge_agent.plant.press_points import PRESS_FAULTS
 
-    known = {"ht1": FURNACE_FAULTS, "press200": PRESS_FAULTS, "dc350": CASTER_FAULTS, "imm110": MOULDER_FAULTS}
+    known = {
+        "ht1": FURNACE_FAULTS,
+        "press200": PRESS_FAULTS,
+        "dc350": CASTER_FAULTS,
+        "imm110": MOULDER_FAULTS,
+        "ni3": PLATER_FAULTS,
+    }
     return known[machine]
 
 
@@ -34,9 +49,13 @@ def plc_of(server: str, seed: int) -> "tuple[Model, Sequence[Point]]":
     from edge_agent.plant.caster_points import CASTER_POINTS
     from edge_agent.plant.moulder import Moulder
     from edge_agent.plant.moulder_points import MOULDER_POINTS
+    from edge_agent.plant.plater import Plater
+    from edge_agent.plant.plater_points import PLATER_POINTS
 
     if server == CASTER:
         return Caster(seed), CASTER_POINTS
     if server == MOULDER:
         return Moulder(seed), MOULDER_POINTS
+    if server == PLATER:
+        return Plater(seed), PLATER_POINTS
     raise KeyError(server)

@@ -13,6 +13,7 @@ FURNACE: Final = "furnace-plc"
 PRESS: Final = "press-plc"
 CASTER: Final = "caster-plc"
 MOULDER: Final = "moulder-plc"
+WELDER: Final = "welder-plc"
 PLATER: Final = "plater-plc"
 MACHINE_OF: Final = {
     INSTRUMENTS: "ht1",
@@ -20,6 +21,7 @@ MACHINE_OF: Final = {
     PRESS: "press200",
     CASTER: "dc350",
     MOULDER: "imm110",
+    WELDER: "weld1",
     PLATER: "ni3",
 }
 """Server name -> machine."""
@@ -32,12 +34,14 @@ def faults_of(machine: str) -> tuple[Fault, ...]:
     from edge_agent.plant.moulder_points import MOULDER_FAULTS
     from edge_agent.plant.plater_points import PLATER_FAULTS
     from edge_agent.plant.press_points import PRESS_FAULTS
+    from edge_agent.plant.welder_points import WELDER_FAULTS
 
     known = {
         "ht1": FURNACE_FAULTS,
         "press200": PRESS_FAULTS,
         "dc350": CASTER_FAULTS,
         "imm110": MOULDER_FAULTS,
+        "weld1": WELDER_FAULTS,
         "ni3": PLATER_FAULTS,
     }
     return known[machine]
@@ -51,6 +55,8 @@ def plc_of(server: str, seed: int) -> "tuple[Model, Sequence[Point]]":
     from edge_agent.plant.moulder_points import MOULDER_POINTS
     from edge_agent.plant.plater import Plater
     from edge_agent.plant.plater_points import PLATER_POINTS
+    from edge_agent.plant.welder import Welder
+    from edge_agent.plant.welder_points import WELDER_POINTS
 
     if server == CASTER:
         return Caster(seed), CASTER_POINTS
@@ -58,4 +64,6 @@ def plc_of(server: str, seed: int) -> "tuple[Model, Sequence[Point]]":
         return Moulder(seed), MOULDER_POINTS
     if server == PLATER:
         return Plater(seed), PLATER_POINTS
+    if server == WELDER:
+        return Welder(seed), WELDER_POINTS
     raise KeyError(server)

@@ -57,7 +57,7 @@ class Golden:
         self.template: Template = make_template(cycles)
         self._layout: Layout = make_layout(self.template)
         rows = np.array([row_of(self.template.measure(cycle)) for cycle in cycles])
-        self._centre: Floats = np.median(rows[: WARM_UP // 2], axis=0)
+        self._centre: Floats = np.nan_to_num(np.nanmedian(rows[: WARM_UP // 2], axis=0))
         self._memory: list[Floats] = []
         for row in rows:
             self._accept(row)
@@ -66,7 +66,7 @@ class Golden:
     def score(self, cycle: Cycle, limit: float) -> Judgement:
         """Scores a cycle against what came before it, then learns from it if its score is below `limit`."""
         row = row_of(self.template.measure(cycle))
-        judged = _judge(self._fitted, row - self._centre)
+        judged = _judge(self._fitted, self._deviation(row))
         if judged.score < limit:
             self._accept(row)
             self._since += 1
@@ -77,10 +77,16 @@ class Golden:
 
     _since = 0
 
+    def _deviation(self, row: Floats) -> Floats:
+        """What a cycle did not show deviates from nothing."""
+        deviation: Floats = np.nan_to_num(row - self._centre)
+        return deviation
+
     def _accept(self, row: Floats) -> None:
-        self._memory.append(row - self._centre)
+        deviation = self._deviation(row)
+        self._memory.append(deviation)
         del self._memory[:-MEMORY]
-        self._centre = self._centre + FOLLOW * (row - self._centre)
+        self._centre = self._centre + FOLLOW * deviation
 
 
 def _fit(layout: Layout, rows: Floats) -> _Fitted:

@@ -81,12 +81,13 @@ def find_landmarks(seconds: Floats, curves: Floats) -> list[Landmark]:
 def crossing(seconds: Floats, curve: Floats, mark: Landmark, reach: float) -> float:
     """When `curve` crosses the landmark's level: the crossing nearest to its usual time, in seconds.
 
-    Without one within `reach` seconds the answer is the late end of the search: as late as it can be.
+    Without one within `reach` seconds the answer is the late end of the search: as late as it can be. Where the cycle
+    ended before that, nothing is known but that it comes later than the end: the answer is the end, or the usual time.
     """
     above = curve >= mark.level if mark.rising else curve <= mark.level
     rows = np.flatnonzero(above[1:] & ~above[:-1])
     if not rows.size:
-        return mark.at + reach
+        return min(max(mark.at, float(seconds[-1])), mark.at + reach)
     before, after = curve[rows], curve[rows + 1]
     at = seconds[rows] + (mark.level - before) / (after - before) * (seconds[rows + 1] - seconds[rows])
     nearest = float(at[np.argmin(np.abs(at - mark.at))])

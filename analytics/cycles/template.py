@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -34,7 +35,10 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Features:
-    """What is kept of a cycle. `timing` [landmarks + 1] in seconds, the length last; the rest [channels × bins]."""
+    """What is kept of a cycle. `timing` [landmarks + 1] in seconds, the length last; the rest [channels × bins].
+
+    Bins that the cycle ended before are NaN.
+    """
 
     timing: Floats
     mean: Floats
@@ -45,12 +49,17 @@ class Features:
 
 @dataclass(frozen=True)
 class Template:
-    """`anchors[c]` are the landmarks that align channel c, in order of time; `edges[c]` [BINS + 1] its bins' limits."""
+    """`anchors[c]` are the landmarks that align channel c, in order of time; `edges[c]` [BINS + 1] its bins' limits.
+
+    `ends`: whether the end aligns the curves too, since it keeps its distance from the start or from a landmark. Else
+    the record just ends sometime, and time goes on as it is until then.
+    """
 
     length: float
     marks: tuple[Landmark, ...]
     anchors: tuple[tuple[int, ...], ...]
     edges: tuple[Floats, ...]
+    ends: bool
 
     def measure(self, cycle: Cycle) -> Features:
         """Times the landmarks, aligns every channel on its anchors and measures each bin."""
@@ -65,25 +74,37 @@ class Template:
         return np.array([*found, cycle.seconds[-1]])
 
     def _channel(self, cycle: Cycle, channel: int, timing: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        own = [(timing[k], self.marks[k].at) for k in self.anchors[channel] if 0 < timing[k] < cycle.seconds[-1]]
-        here, golden = _ascending([(0.0, 0.0), *sorted(own), (float(cycle.seconds[-1]), self.length)])
-        edges, values = self.edges[channel], cycle.channels[channel]
+        end = float(cycle.seconds[-1])
+        own = [(timing[k], self.marks[k].at) for k in self.anchors[channel] if 0 < timing[k] < end]
+        here, golden = _ascending([(0.0, 0.0), *sorted(own)], (end, self.length if self.ends else math.inf))
+        edges, rows = self.edges[channel], np.interp(cycle.seconds, here, golden)
         fine = edges[:-1, None] + (np.arange(FINE) + 0.5) / FINE * np.diff(edges)[:, None]
+        values = cycle.channels[channel]
         curve = np.interp(np.interp(fine, golden, here), cycle.seconds, values)
-        which = np.clip(np.searchsorted(edges, np.interp(cycle.seconds, here, golden), "right") - 1, 0, BINS - 1)
+        inside = rows <= edges[-1]
+        which = np.clip(np.searchsorted(edges, rows, "right") - 1, 0, BINS - 1)
         low, high = curve.min(axis=1), curve.max(axis=1)
-        np.minimum.at(low, which, values)
-        np.maximum.at(high, which, values)
-        return curve.mean(axis=1), _noise(cycle.seconds, values, which), low, high
+        np.minimum.at(low, which[inside], values[inside])
+        np.maximum.at(high, which[inside], values[inside])
+        measured = curve.mean(axis=1), _noise(cycle.seconds[inside], values[inside], which[inside]), low, high
+        unseen = (edges[:-1] + edges[1:]) / 2 > golden[-1]
+        for column in measured:
+            column[unseen] = np.nan
+        return measured
 
 
-def _ascending(pairs: list[tuple[float, float]]) -> tuple[Floats, Floats]:
-    """The alignment as two ascending columns; landmarks that changed places are left out of it."""
+def _ascending(pairs: list[tuple[float, float]], end: tuple[float, float]) -> tuple[Floats, Floats]:
+    """The alignment as two ascending columns; landmarks that changed places are left out of it.
+
+    Where the end has no golden time (inf), time goes on as it is after the last landmark.
+    """
     kept = pairs[:1]
-    for pair in pairs[1:-1]:
-        if kept[-1][0] < pair[0] < pairs[-1][0] and kept[-1][1] < pair[1] < pairs[-1][1]:
+    for pair in pairs[1:]:
+        if kept[-1][0] < pair[0] < end[0] and kept[-1][1] < pair[1] < end[1]:
             kept.append(pair)
-    here, golden = zip(*kept, pairs[-1], strict=True)
+    free = kept[-1][1] + end[0] - kept[-1][0]
+    kept.append((end[0], free if math.isinf(end[1]) else end[1]))
+    here, golden = zip(*kept, strict=True)
     return np.array(here), np.array(golden)
 
 
@@ -112,7 +133,7 @@ def make_template(golden: Sequence[Cycle]) -> Template:
     length = float(np.median([cycle.seconds[-1] for cycle in golden]))
     grid = np.linspace(0, length, POINTS)
     curves = np.median([[np.interp(grid, c.seconds, row) for row in c.channels] for c in golden], axis=0)
-    bare = Template(length, tuple(find_landmarks(grid, curves)), (), ())
+    bare = Template(length, tuple(find_landmarks(grid, curves)), (), (), True)
     timings = np.array([bare._timing(cycle) for cycle in golden])
     first = np.array([*(mark.at for mark in bare.marks), length])
     found = np.all(np.abs(timings - first) < REACH * length, axis=0)
@@ -121,7 +142,13 @@ def make_template(golden: Sequence[Cycle]) -> Template:
     marks, steady = tuple(replace(bare.marks[k], at=float(usual[k])) for k in kept), scatter[kept] <= STEADY * length
     anchors = tuple(_anchors(marks, c, length, steady) for c in range(len(curves)))
     edges = tuple(_edges([marks[k].at for k in chosen], length) for chosen in anchors)
-    return Template(length, marks, anchors, edges)
+    return Template(length, marks, anchors, edges, _ends_steadily(timings[:, [*kept, -1]], length))
+
+
+def _ends_steadily(timings: Floats, length: float) -> bool:
+    """Whether the end, last of `timings` [cycles × landmarks + 1], keeps its distance from the start or a landmark."""
+    tails = timings[:, -1:] - np.concatenate([np.zeros((len(timings), 1)), timings[:, :-1]], axis=1)
+    return bool(np.std(tails, axis=0).min() <= STEADY * length)
 
 
 def _anchors(marks: Sequence[Landmark], channel: int, length: float, steady: Truths) -> tuple[int, ...]:

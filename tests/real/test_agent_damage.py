@@ -117,9 +117,14 @@ HARMS: dict[str, dict[int, Harm]] = {
     "the_last_truncated": {-1: truncated},
 }
 """What may happen to the log, at once: which segments, counted from the end. The last but one is always whole."""
+SHORT = ("parts_of_some_and_the_end_of_the_last", "whole_ones_and_the_middle_of_the_last")
+"""Those of every run; the others with --long."""
 
 
-@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+@pytest.mark.parametrize(
+    "harm",
+    [pytest.param(harm, id=name, marks=() if name in SHORT else pytest.mark.long) for name, harm in HARMS.items()],
+)
 def test_a_damaged_log(base: Base, tmp_path: Path, harm: dict[int, Harm], request: pytest.FixtureRequest) -> None:
     bucket = request.node.callspec.id
     base.hub.make_bucket(bucket)
@@ -164,7 +169,11 @@ def replaced(path: Path, content: bytes | None) -> None:
 
 @pytest.mark.parametrize(
     ("content", "part"),
-    [(random.Random(1).randbytes(5000), "detection.npz"), (b"", "detection.json"), (None, "detection.npz")],
+    [
+        (random.Random(1).randbytes(5000), "detection.npz"),
+        pytest.param(b"", "detection.json", marks=pytest.mark.long),
+        pytest.param(None, "detection.npz", marks=pytest.mark.long),
+    ],
     ids=["garbage", "empty", "folder"],
 )
 def test_a_damaged_cursor_and_checkpoint(

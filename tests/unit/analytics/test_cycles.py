@@ -58,6 +58,27 @@ def test_a_missing_crossing_is_as_late_as_can_be() -> None:
     assert crossing(np.arange(3.0), np.zeros(3), mark, 0.5) == 1.5
 
 
+def test_a_crossing_that_the_cycle_did_not_live_to_see_is_at_its_end() -> None:
+    mark = Landmark(0, 9.0, True, 2.2, True)
+    assert crossing(np.arange(3.0), np.zeros(3), mark, 5.0) == 2.2
+    assert crossing(np.arange(4.0), np.zeros(4), mark, 5.0) == 3.0
+
+
+def test_a_record_that_ends_sometime_is_no_stretched_cycle() -> None:
+    """A batch that cools at its own pace and is recorded for a longer or shorter time, whatever happens in it."""
+
+    def batch(rng: np.random.Generator, length: float) -> Cycle:
+        seconds = np.arange(0, length, 1.0)
+        heat = np.clip((seconds - 20) / 40, 0, 1) * np.exp(-np.maximum(seconds - 150 - rng.normal(0, 1), 0) / 60)
+        return Cycle(seconds, np.array([800 * heat + rng.normal(0, 1, len(seconds))]))
+
+    rng = np.random.default_rng(8)
+    golden = Golden([batch(rng, 300 + rng.normal(0, 12)) for _ in range(60)])
+    assert not golden.template.ends
+    usual = max(golden.score(batch(rng, 300), LIMIT).score for _ in range(5))
+    assert golden.score(batch(rng, 262), LIMIT).score < max(usual, LIMIT) + 1
+
+
 def test_alignment_takes_out_the_shift_of_an_edge(strokes: list[Cycle]) -> None:
     template = make_template(strokes)
     quiet = np.random.default_rng(0)

@@ -43,7 +43,7 @@ def same(rows: list[tuple[int, int, float, int]], parameters: list[NaiveParamete
     tags = len(parameters)
     twins = [NaiveTag(p) for p in parameters]
     states = [at.new_state(tags) for _ in ENGINES]
-    edges = [0, *sorted(cut for cut in cuts if 0 < cut < len(rows)), len(rows)]
+    edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(rows)}), len(rows)]
     for begin, end in itertools.pairwise(edges):
         part = rows[begin:end]
         tag, time, value, code = (np.array(column) for column in zip(*part, strict=True))

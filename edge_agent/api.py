@@ -141,6 +141,9 @@ class Memory(Protocol):
     The calls cost next to nothing; the disk is written by the agent, seldom and at stop.
     """
 
+    run: str
+    """Names this run of the agent: another one at each start."""
+
     def recall(self, part: str, identity: str) -> Mapping[str, Any]:
         """What was kept of `part` under this identity, as JSON reads it; empty where there is nothing."""
         ...

@@ -35,7 +35,8 @@ class Live:
         """The newest events by id, oldest first, at most KEPT_EVENTS."""
 
     def update(self, frame: Frame) -> None:
-        """Takes the rows in order: where a tag comes twice the later row stays."""
+        """Takes the rows in order: where a tag comes twice the later row stays. History of a gap is no news."""
+        frame = frame.without(Flag.BACKFILL)
         with self._lock:
             tag = places(frame.tag)
             self.bits[tag] = frame.bits

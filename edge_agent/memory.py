@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import anyio
 import anyio.to_thread
@@ -26,7 +27,8 @@ WRITE_EVERY_S: Final = 30.0
 class LinkMemory:
     """One link's. See `api.Memory` for its three verbs; they never touch the disk but at the first use."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, run: str = "") -> None:
+        self.run = run or uuid4().hex
         self._path = path
         self._parts: dict[str, dict[str, Any]] | None = None
         self._used: set[str] = set()
@@ -86,12 +88,12 @@ class Memories:
     """The memories of all links, written together."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._run = folder, uuid4().hex
         self._links: dict[str, LinkMemory] = {}
 
     def of(self, link: str) -> LinkMemory:
         """The memory of the link with this name."""
-        return self._links.setdefault(link, LinkMemory(self._folder / f"{link}.json"))
+        return self._links.setdefault(link, LinkMemory(self._folder / f"{link}.json", self._run))
 
     async def run(self) -> None:
         """Writes what has changed now and then; never returns of itself."""

@@ -24,7 +24,7 @@ class Entry:
 _INFLUXDB: Final = "edge_agent.sinks.influxdb"
 CONNECTORS: Final[dict[str, Entry]] = {
     "modbus": Entry("connectors.modbus.config:ModbusLink", "connectors.modbus.client:ModbusConnector", remembers=True),
-    "opcua": Entry("connectors.opcua.config:OpcUaLink", "connectors.opcua.client:OpcUaConnector"),
+    "opcua": Entry("connectors.opcua.config:OpcUaLink", "connectors.opcua.client:OpcUaConnector", remembers=True),
 }
 SINKS: Final[dict[str, Entry]] = {
     "influxdb": Entry(f"{_INFLUXDB}.config:InfluxDbSection", f"{_INFLUXDB}.client:InfluxDbSink"),

@@ -13,7 +13,7 @@ from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock
 from edge_agent.errors import DetectionError, Words
 from edge_agent.inbox import Inbox
-from edge_agent.model import Event, Frame
+from edge_agent.model import Event, Flag, Frame
 from edge_agent.worker import Worker
 
 if TYPE_CHECKING:
@@ -58,7 +58,13 @@ class Scoring:
         return self._failure or (self.detection.refused if self.detection is not None else None)
 
     def offer(self, frame: Frame) -> None:
-        """Queues a frame for scoring, or counts it as skipped; never waits. For any thread."""
+        """Queues a frame for scoring, or counts it as skipped; never waits. For any thread.
+
+        History read after a gap is left out: what happened then has been judged, as the silence that it was.
+        """
+        frame = frame.without(Flag.BACKFILL)
+        if not len(frame):
+            return
         with self._news:
             if self._failure or (self._waiting + len(frame) > self._limit and self._waiting):
                 self.skipped += len(frame)

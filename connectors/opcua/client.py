@@ -12,12 +12,14 @@ import anyio
 
 from connectors.opcua.config import OpcUaLink
 from connectors.opcua.connection import CHANNEL_SECONDS, Connection, opened
+from connectors.opcua.continuity import Continuity, Watched
 from connectors.opcua.decoder import Decoder
 from connectors.opcua.description import describe
+from connectors.opcua.history import History
 from connectors.opcua.plan import make_plan
 from connectors.opcua.polling import Polling
 from connectors.opcua.subscription import Subscription
-from edge_agent.api import Clock, EdgeAgentError, NotConnected, Notice, Outlet, Severity, TimedOut, Words
+from edge_agent.api import Clock, EdgeAgentError, Memory, NotConnected, Notice, Outlet, Severity, TimedOut, Words
 
 SHORTEST_SILENCE: Final = 10.0
 """What the supervisor should wait at least; the connector's own watch may be quicker, down to LEAST_SILENCE."""
@@ -41,11 +43,14 @@ class OpcUaConnector:
         link: OpcUaLink,
         numbers: list[int],
         clock: Clock,
+        memory: Memory | None = None,
         *,
         kernel: bool = True,
         channel_seconds: float = CHANNEL_SECONDS,
     ) -> None:
-        """`kernel=False`, or EDGE_AGENT_NUMBA=0 in the environment, keeps numba out.
+        """Without `memory` no gap is known, so none is filled.
+
+        `kernel=False`, or EDGE_AGENT_NUMBA=0 in the environment, keeps numba out.
 
         `channel_seconds` is the secure channel's lifetime; it is renewed after three quarters of it.
         """
@@ -53,6 +58,7 @@ class OpcUaConnector:
         self._link = link
         self._plan = make_plan(link, numbers)
         self._clock = clock
+        self._continuity = Continuity(link, self._plan.numbers, clock, memory)
         self._kernel = kernel
         self._channel_seconds = channel_seconds
         self._told: tuple[Notice, ...] = ()
@@ -66,6 +72,13 @@ class OpcUaConnector:
         holds. It is tried once, and again only after something came meanwhile: at once where the connection stood for
         STEADY_S, else after a pause that doubles.
         """
+        await self._continuity.recall()
+        try:
+            await self._run(outlet)
+        finally:
+            self._continuity.keep()
+
+    async def _run(self, outlet: Outlet) -> None:
         async with opened(self._link, self._clock, channel_seconds=self._channel_seconds) as connection:
             flow = await self._begun(connection, outlet)
             pause = 0.0
@@ -83,7 +96,10 @@ class OpcUaConnector:
     async def _begun(self, connection: Connection, outlet: Outlet) -> "_Flow":
         """What values come by over this connection: a subscription made, or cyclic reads, or both."""
         session, plan, decoder = connection.session, self._plan, Decoder(kernel=self._kernel)
-        keep_alive, subscription, polling = self._link.keep_alive, None, None
+        keep_alive, subscription, polling, history = self._link.keep_alive, None, None, None
+        if self._continuity.wanted:
+            history = History(session, self._link, plan.numbers, self._continuity.gaps, outlet, self._clock)
+            outlet = Watched(outlet, self._continuity.gaps)
         if plan.subscribed:
             subscription = Subscription(session, plan, outlet, self._clock, connection.url, decoder)
             with connection.during("subscribe"), anyio.fail_after(self._link.timeout):
@@ -92,7 +108,10 @@ class OpcUaConnector:
         silence = max(LEAST_SILENCE, 3 * keep_alive)
         if plan.cycles:
             polling = Polling(session, plan, outlet, self._clock, decoder, silence)
-        return _Flow(decoder, subscription, polling, silence)
+        flow = _Flow(decoder, subscription, polling, silence, history)
+        if history is not None:
+            history.tell = partial(self._say, flow, outlet)
+        return flow
 
     async def _resumed(self, connection: Connection, flow: "_Flow", failure: EdgeAgentError) -> bool:
         if not (isinstance(failure, NotConnected | TimedOut) and flow.can_go_on()):
@@ -123,17 +142,22 @@ class OpcUaConnector:
                 group.start_soon(until_it_breaks, operation, work)
             group.start_soon(until_it_breaks, "renew secure channel", connection.renew)
             group.start_soon(until_it_breaks, "examine certificates", lambda: self._examine(connection, flow, outlet))
-            group.start_soon(self._described, connection, outlet)
+            group.start_soon(self._described, connection, flow, outlet)
+            if self._continuity.wanted:
+                group.start_soon(self._continuity.tend)
         return failures[0]
 
     async def _examine(self, connection: Connection, flow: "_Flow", outlet: Outlet) -> None:
         """Tells what a person must know of the certificates, for ever; Refused where the server lost our trust."""
         while True:
-            self._told = (*await connection.examine(), *flow.notices(self._link))
-            outlet.notice((*self._told, *self._doubts))
+            self._told = tuple(await connection.examine())
+            self._say(flow, outlet)
             await anyio.sleep(EXAMINE_S)
 
-    async def _described(self, connection: Connection, outlet: Outlet) -> None:
+    def _say(self, flow: "_Flow", outlet: Outlet) -> None:
+        outlet.notice((*self._told, *flow.notices(self._link), *self._doubts))
+
+    async def _described(self, connection: Connection, flow: "_Flow", outlet: Outlet) -> None:
         """Tells what the server says of the tags, once; where it won't or can't, the link goes on without."""
         if self._asked:
             return
@@ -141,16 +165,21 @@ class OpcUaConnector:
             self._doubts = await describe(connection.session, self._link.tags, self._plan.numbers.tolist(), outlet)
             self._asked = True
         if self._doubts:
-            outlet.notice((*self._told, *self._doubts))
+            self._say(flow, outlet)
 
 
 class _Flow:
     """How values come over one connection, and go on over the next one of the same session."""
 
     def __init__(
-        self, decoder: Decoder, subscription: Subscription | None, polling: Polling | None, silence: float
+        self,
+        decoder: Decoder,
+        subscription: Subscription | None,
+        polling: Polling | None,
+        silence: float,
+        history: History | None,
     ) -> None:
-        self.subscription = subscription
+        self.subscription, self._history = subscription, history
         self._decoder, self._polling, self._silence = decoder, polling, silence
 
     def can_go_on(self) -> bool:
@@ -161,9 +190,10 @@ class _Flow:
 
     def notices(self, link: OpcUaLink) -> tuple[Notice, ...]:
         """What a person should know of how the values come."""
+        about_history = self._history.notices if self._history is not None else ()
         bare = self.subscription.bare if self.subscription is not None and self.subscription.made else ()
         if not bare:
-            return ()
+            return about_history
         names = ", ".join(link.tags[handle].tag for handle in bare[:NAMED]) + (", …" if len(bare) > NAMED else "")
         text = Words(
             f"서버가 데드밴드를 처리하지 못하는 태그 {len(bare)}개: {names}. 에이전트가 대신 거릅니다. "
@@ -171,7 +201,7 @@ class _Flow:
             f"the server can't do the deadband of {len(bare)} tags: {names}. The agent does it, of those in per cent "
             "only where the tag has a range",
         )
-        return (Notice("opcua_deadband", Severity.NOTICE, text, quiet=True),)
+        return (Notice("opcua_deadband", Severity.NOTICE, text, quiet=True), *about_history)
 
     def works(self, link: OpcUaLink) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """All that has to run at the same time, each with the operation that its errors are about."""
@@ -189,3 +219,5 @@ class _Flow:
                 yield "read", partial(polling.poll, cycle)
             if subscription is None:
                 yield "read", partial(polling.probe, link.keep_alive)
+        if self._history is not None:
+            yield "read history", self._history.tend

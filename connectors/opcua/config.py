@@ -24,6 +24,8 @@ Collect = Literal["subscribe", "poll"]
 SHORTEST_POLL: Final = 0.05
 """Seconds: who wants a value more often has the server sample it (`subscribe`)."""
 DEFAULT_PORT: Final = 4840
+LONGEST_HISTORY: Final = 31 * 86_400
+"""Seconds: older rows are of no use to anybody who looks at a gap, and cost the server."""
 
 
 _ELEMENT: Final = re.compile(r"\d{1,9}(,\d{1,9}){0,3}")
@@ -144,6 +146,8 @@ class OpcUaTag(TagSection):
     The server filters; where it can't, and of tags that are polled, the agent does."""
     queue: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Samples the server keeps for us; default enough for the publishing interval and five seconds of outage."""
+    history: bool | None = None
+    """Whether gaps are filled from the server's own history; default: as the link has it."""
 
     _address: NodeAddress | BrowsePath = PrivateAttr()
 
@@ -222,6 +226,10 @@ class OpcUaLink(OpcUaServer):
     """How often tags that the server refused are asked for again."""
     collect: Collect = "subscribe"
     """How values come, where a tag does not say. `poll` is for servers that have no subscriptions, or bad ones."""
+    history: bool = False
+    """Whether what was missed while the link or the agent was down is read from the server's own history."""
+    history_limit: Duration = Field(default="24h")  # type: ignore[assignment]  # the same
+    """How far back that goes at most."""
     tags: Annotated[tuple[OpcUaTag, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="after")
@@ -230,6 +238,8 @@ class OpcUaLink(OpcUaServer):
             raise ValueError("opcua_publishing_interval")
         if not 0.1 <= self.keep_alive <= 3600 or self.timeout < 0.1 or self.retry_items < 0.1:
             raise ValueError("opcua_intervals")
+        if not 1 <= self.history_limit <= LONGEST_HISTORY:
+            raise ValueError("opcua_history_limit")
         return self
 
     @model_validator(mode="before")
@@ -248,6 +258,10 @@ class OpcUaLink(OpcUaServer):
     def polls(self, tag: OpcUaTag) -> bool:
         """Whether the tag is read in a cycle; else the server is asked to tell of its changes."""
         return (tag.collect or self.collect) == "poll"
+
+    def fills(self, tag: OpcUaTag) -> bool:
+        """Whether gaps of the tag are filled from the server's history."""
+        return self.history if tag.history is None else tag.history
 
     def tag_list(self) -> Sequence[OpcUaTag]:
         """The tags in file order, each with its machine filled in."""

@@ -98,6 +98,18 @@ class ColumnSession(UaSession):
         parameters = _ReadParameters(ua.Double(0.0), ua.TimestampsToReturn.Source, nodes)
         return bytes(await self._send_request(_ReadRequest(vendors.TypeId, vendors.RequestHeader, parameters)))
 
+    async def history_raw(
+        self, details: ua.ReadRawModifiedDetails, nodes: Sequence[ua.HistoryReadValueId], *, release: bool = False
+    ) -> bytes:
+        """The body of a HistoryReadResponse; `release` only lets go of the continuation points in `nodes`."""
+        request = ua.HistoryReadRequest()
+        parameters = request.Parameters
+        parameters.HistoryReadDetails = details
+        parameters.TimestampsToReturn = ua.TimestampsToReturn.Source
+        parameters.ReleaseContinuationPoints = release
+        parameters.NodesToRead = list(nodes)
+        return bytes(await self._send_request(request))
+
     async def read_values(self, numbers: Sequence[int]) -> list[object]:
         """The values of standard nodes `i=number`; None for each that the server doesn't have."""
         nodes = [ua.NodeId(ua.Int32(number), ua.Int16(0)) for number in numbers]

@@ -16,7 +16,10 @@ PUBLISH_RESPONSE: Final = 829
 REPUBLISH_RESPONSE: Final = 835
 CREATE_ITEMS_RESPONSE: Final = 754
 READ_RESPONSE: Final = 634
+HISTORY_RESPONSE: Final = 667
+HISTORY_DATA: Final = 658
 
+_LEAST_PAST: Final = 11  # bytes of a HistoryReadResult without anything in it
 _U16: Final = struct.Struct("<H")
 _U32: Final = struct.Struct("<I")
 _I32: Final = struct.Struct("<i")
@@ -207,6 +210,30 @@ def split_read(raw: bytes) -> Part:
     cursor = Cursor(raw)
     _skip_response_header(cursor, READ_RESPONSE)
     return Part(READ_RESPONSE, cursor.pos, len(raw) - cursor.pos)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One HistoryReadResult: status, where to go on (empty at the end), and values (size 0 where there are none)."""
+
+    status: int
+    continuation: bytes
+    values: Part
+
+
+def split_history(raw: bytes) -> list[Past]:
+    """The body of a HistoryReadResponse (Part 4, 5.11.3; HistoryData: Part 11, 6.6.2), in the order of the nodes."""
+    cursor = Cursor(raw)
+    _skip_response_header(cursor, HISTORY_RESPONSE)
+    found: list[Past] = []
+    for _ in range(cursor.count(_LEAST_PAST)):
+        status = cursor.u32()
+        start, size = cursor.blob()
+        values = Part(*cursor.extension())
+        if values.size and values.type != HISTORY_DATA:
+            raise broken(f"history of type {values.type}")
+        found.append(Past(status, raw[start : start + max(size, 0)], values))
+    return found
 
 
 def status_of(raw: bytes, part: Part) -> int:

@@ -51,6 +51,7 @@ KEYWORDS: Final[dict[str, str]] = {
     "opcua_user_needs_channel": "opcua.user_channel",
     "opcua_publishing_interval": "opcua.publishing",
     "opcua_intervals": "opcua.intervals",
+    "opcua_history_limit": "opcua.history_limit",
     "opcua_poll_interval": "opcua.poll",
     "opcua_poll_queue": "opcua.poll_queue",
     "opcua_poll_deadband": "opcua.poll_deadband",

@@ -271,6 +271,13 @@ VALUES: Final[dict[str, Entry]] = {
         "범위 안의 값으로 고치거나 줄을 지워 기본값을 쓰십시오.",
         "Correct it, or delete the line to use the default.",
     ),
+    "opcua.history_limit": entry(
+        "EA-124",
+        "history_limit은 1초(1s)부터 31일(31d)까지입니다.",
+        "history_limit must be from one second (1s) to 31 days (31d).",
+        "끊긴 동안의 값을 어디까지 거슬러 채울지 적으십시오. 기본값은 24h입니다.",
+        "Say how far back gaps are filled in; the default is 24h.",
+    ),
     "opcua.poll": entry(
         "EA-124",
         "collect: poll인 태그의 interval은 50ms 이상이어야 합니다.",

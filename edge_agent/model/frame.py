@@ -174,6 +174,13 @@ class Frame:
             self.texts,
         )
 
+    def without(self, flag: Flag) -> "Frame":
+        """The rows that do not have this flag; the frame itself where that is all of them."""
+        if not self.flags.any():
+            return self
+        kept = (self.flags & np.uint16(flag)) == 0
+        return self if kept.all() else self.rows(kept)
+
     def floats(self) -> Float64:
         """Values as float64: integers rounded to nearest, booleans 0/1, NaN for texts and rows without a value."""
         kind = self.kind

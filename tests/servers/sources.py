@@ -159,6 +159,8 @@ class NodeOpcua(_OpcUa):
     """An OPC UA server of another make, with every scalar type; its variables are listed in node_opcua/server.js.
 
     It takes about 1.5 s to start, and 1 s more when it has to make its certificate first.
+
+    :param history: how many values of each moving variable it keeps for HistoryRead.
     """
 
     name = "node-opcua"
@@ -169,14 +171,16 @@ class NodeOpcua(_OpcUa):
         period_ms: int = 100,
         *,
         ticks: int | None = None,
+        history: int = 0,
         pki: Path | None = None,
         port: int | None = None,
     ) -> None:
+        self.history = history
         super().__init__(folder, pki=pki, period_ms=period_ms, ticks=ticks, port=port)
 
     def _command(self) -> list[str | Path]:
         node = cache.program("node", ".ci/services node-opcua")
-        return [node, cache.built("node-opcua"), *self._common()]
+        return [node, cache.built("node-opcua"), *self._common(), "--history", str(self.history)]
 
     def node_id(self, name: str) -> str:
         return f"ns={self.ns};s={name}"

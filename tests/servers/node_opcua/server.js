@@ -2,7 +2,7 @@
 /*
  * An OPC UA server of another make (node-opcua), for tests only; 127.0.0.1 only.
  *
- * usage: node server.js --port PORT --pki DIR [--period-ms 100] [--ticks C]
+ * usage: node server.js --port PORT --pki DIR [--period-ms 100] [--ticks C] [--history N]
  *
  * Endpoints: None, and SignAndEncrypt with Basic256Sha256, Aes128_Sha256_RsaOaep and Aes256_Sha256_RsaPss, each for
  * anonymous users and for `plant` / `plant-password`. Every client certificate is trusted. DIR keeps the certificates.
@@ -21,7 +21,8 @@
  *   MovingString      "값 <c>"
  *   MovingStatus      Double c / 8; Bad (BadSensorFailure, no value) when c % 10 == 9,
  *                     UncertainLastUsableValue when c % 10 == 8, else Good
- * Tick c has the source time t0 + c * period. After --ticks C the values stay at tick C.
+ * Tick c has the source time t0 + c * period. After --ticks C the values stay at tick C. With --history N the last N
+ * values of each moving variable can be read by HistoryRead; where more are there than asked for, with continuation points.
  *
  * Standard output is JSON, an object a line: {"event":"ready","url":...,"port":...,"ns":...,"period_ms":...,"t0_ns":...}
  * when clients can connect, and {"event":"stopped","ticks":...,"last_source_ns":...} at SIGTERM or SIGINT.
@@ -99,6 +100,7 @@ function options() {
       pki: { type: "string" },
       "period-ms": { type: "string", default: "100" },
       ticks: { type: "string", default: String(Number.MAX_SAFE_INTEGER) },
+      history: { type: "string", default: "0" },
     },
   });
   const whole = (name) => {
@@ -108,7 +110,7 @@ function options() {
   };
   if (!values.pki) throw new Error("--pki DIR: folder for the server's certificates missing");
   if (!values.port) throw new Error("--port PORT: missing");
-  return { port: whole("port"), pki: values.pki, period: Math.max(1, whole("period-ms")), ticks: whole("ticks") };
+  return { port: whole("port"), pki: values.pki, period: Math.max(1, whole("period-ms")), ticks: whole("ticks"), history: whole("history") };
 }
 
 function makeServer({ port, pki }) {
@@ -169,6 +171,12 @@ function addVariables(server, t0) {
   return Object.fromEntries(Object.keys(MOVING).map((name) => [name, add(name, dataTypeOf(name))]));
 }
 
+/** Keeps the last n values of each. */
+function record(server, variables, n) {
+  const space = server.engine.addressSpace;
+  for (const variable of variables) space.installHistoricalDataNode(variable, { maxOnlineValues: n });
+}
+
 function setAll(moving, c, at) {
   for (const [name, variable] of Object.entries(moving)) {
     variable.setValueFromSource(MOVING[name](c), statusOf(name, c), at);
@@ -199,11 +207,12 @@ function say(event, facts, timeName, ms) {
 
 async function main() {
   console.log = console.error; // the library chats there, and standard output is for our lines
-  const { port, pki, period, ticks } = options();
+  const { port, pki, period, ticks, history } = options();
   const server = makeServer({ port, pki });
   await server.initialize();
   const t0 = Date.now();
   const moving = addVariables(server, new Date(t0));
+  if (history) record(server, Object.values(moving), history);
   setAll(moving, 0, new Date(t0));
   await server.start();
   const stop = startTicking(period, ticks, (c) => setAll(moving, c, new Date(t0 + c * period)));

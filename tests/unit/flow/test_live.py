@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.live import Live
-from edge_agent.model import Frame, Kind
+from edge_agent.model import Flag, Frame, Kind
 from tests.unit.sinks.influxdb.rows import tag_table
 
 TABLE = tag_table(4, 3)
@@ -70,3 +72,12 @@ def test_a_picture_stays_as_it_was():
     live.update(frame([0, 1], [(Kind.INT64, 2), (Kind.TEXT, "off")]))
     assert picture.values()[:2] == [1, "on"]
     assert live.values()[:2] == [2, "off"]
+
+
+def test_history_read_after_a_gap_is_not_the_newest_value():
+    live = Live(TABLE)
+    live.update(frame([0], [(Kind.INT64, 2)]))
+    past = frame([0, 1], [(Kind.INT64, 1), (Kind.INT64, 1)])
+    live.update(dataclasses.replace(past, flags=np.uint16([Flag.BACKFILL, Flag.BACKFILL | Flag.OVERFLOW])))
+    assert live.values()[:2] == [2, None]
+    assert live.seen.tolist()[:2] == [True, False]

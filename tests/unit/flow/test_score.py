@@ -1,15 +1,17 @@
 """Scoring is detection's supervisor: a detector's fault, a damaged checkpoint, a full disk; collection goes on."""
 
+import dataclasses
 import threading
 from collections.abc import Callable
 
 import anyio
+import numpy as np
 import pytest
 
 from edge_agent.clock import SystemClock
 from edge_agent.errors import DetectionError, Words
 from edge_agent.inbox import Inbox
-from edge_agent.model import Event, Frame
+from edge_agent.model import Event, Flag, Frame
 from edge_agent.score import Scoring
 
 pytestmark = pytest.mark.anyio
@@ -144,3 +146,12 @@ async def test_what_comes_too_fast_is_counted() -> None:
     scoring.offer(frame(1, 2))
     scoring.offer(frame(1, 2))
     assert scoring.skipped == 2
+
+
+async def test_history_read_after_a_gap_is_not_offered_to_the_detectors() -> None:
+    scoring = Scoring(Scripted, Inbox(100), SystemClock(), 3, 300)
+    past = dataclasses.replace(frame(1, 2), flags=np.uint16([Flag.BACKFILL, Flag.BACKFILL]))
+    scoring.offer(past)
+    scoring.offer(Frame.concat([past, frame(7), past]))
+    assert [waiting.floats().tolist() for waiting in scoring._take()] == [[7.0]]
+    assert scoring.skipped == 0

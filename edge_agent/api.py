@@ -77,7 +77,7 @@ from edge_agent.model import (
     overflowed,
     places,
 )
-from edge_agent.model.frame import Int32
+from edge_agent.model.frame import Int32, Int64
 from edge_agent.network import socket_error, unanswered
 
 PLAUSIBLE_NS: Final = 10 * 60 * 1_000_000_000
@@ -143,6 +143,15 @@ class Memory(Protocol):
 
     run: str
     """Names this run of the agent: another one at each start."""
+
+    def newest(self, numbers: Sequence[int], since: int, *, past: bool) -> tuple[Int64, Int64]:
+        """What the journal holds of these tags: of each the newest source time (ns) of the samples that came live, and
+        of those that were read from a history (Flag.BACKFILL); 0 where there is none later than `since`.
+
+        It tells of what came before this run; once the link has put frames it may tell of any part of them. Without
+        `past` the second column may say less than there is. Blocks for as long as reading takes. Raises OSError.
+        """
+        ...
 
     def recall(self, part: str, identity: str) -> Mapping[str, Any]:
         """What was kept of `part` under this identity, as JSON reads it; empty where there is nothing."""

@@ -9,6 +9,7 @@ The stages stand inside each other in the order in which they stop: links first,
 deliveries, so that at the end nothing is left between two stages and the ledger balances.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -27,6 +28,8 @@ from edge_agent.journal.roller import Roller
 from edge_agent.live import Live
 from edge_agent.memory import Memories
 from edge_agent.metrics import Metrics
+from edge_agent.model.frame import Int64
+from edge_agent.newest import newest
 from edge_agent.news import News
 from edge_agent.rolling import Rolling
 from edge_agent.score import Scoring
@@ -58,7 +61,7 @@ class Agent:
         self.store = Store(
             self.inbox, self.live, self.scoring, self.journal, self.news, clock, config.runtime.queue_values
         )
-        self.memories = Memories(self.state_folder / "learned")
+        self.memories = Memories(self.state_folder / "learned", self._newest)
         self.links = [self._make_link(link.name, loaded.numbers[link.name]) for link in config.links]
         self.deliveries = [
             Delivery(
@@ -87,6 +90,9 @@ class Agent:
             config.runtime.queue_values,
             config.detection.checkpoint_interval,
         )
+
+    def _newest(self, numbers: Sequence[int], since: int, *, past: bool) -> tuple[Int64, Int64]:
+        return newest(self.journal.path, [self.tags.paths[number] for number in numbers], since, past=past)
 
     def _make_link(self, name: str, numbers: list[int]) -> LinkSupervisor:
         link = next(link for link in self.config.links if link.name == name)

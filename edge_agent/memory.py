@@ -8,15 +8,17 @@ once in the log, and the link learns anew.
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import anyio
 import anyio.to_thread
+import numpy as np
 import structlog
 
+from edge_agent.model.frame import Int64
 from edge_agent.replacement import replace
 
 _log = structlog.get_logger("memory")
@@ -24,11 +26,19 @@ SCHEMA: Final = 1
 WRITE_EVERY_S: Final = 30.0
 
 
+class Newest(Protocol):
+    """Reads the journal; see `api.Memory.newest`."""
+
+    def __call__(self, numbers: Sequence[int], since: int, *, past: bool) -> tuple[Int64, Int64]:
+        """See there."""
+        ...
+
+
 class LinkMemory:
     """One link's. See `api.Memory` for its three verbs; they never touch the disk but at the first use."""
 
-    def __init__(self, path: Path, run: str = "") -> None:
-        self.run = run or uuid4().hex
+    def __init__(self, path: Path, run: str = "", newest: Newest | None = None) -> None:
+        self.run, self._newest = run or uuid4().hex, newest
         self._path = path
         self._parts: dict[str, dict[str, Any]] | None = None
         self._used: set[str] = set()
@@ -54,6 +64,12 @@ class LinkMemory:
         if self._all().pop(part, None) is not None:
             self._changed = True
             _log.warning("memory_ignored", path=str(self._path), part=part, reason=reason)
+
+    def newest(self, numbers: Sequence[int], since: int, *, past: bool) -> tuple[Int64, Int64]:
+        """See `api.Memory`; without a journal there is nothing."""
+        if self._newest is None:
+            return np.zeros(len(numbers), np.int64), np.zeros(len(numbers), np.int64)
+        return self._newest(numbers, since, past=past)
 
     def take(self) -> bytes | None:
         """The file as it should be, where it is not; without the parts that nobody asked for in this run."""
@@ -87,13 +103,14 @@ class LinkMemory:
 class Memories:
     """The memories of all links, written together."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._run = folder, uuid4().hex
+    def __init__(self, folder: Path, newest: Newest | None = None) -> None:
+        """`newest` reads the journal, where there is one: see `api.Memory`."""
+        self._folder, self._run, self._newest = folder, uuid4().hex, newest
         self._links: dict[str, LinkMemory] = {}
 
     def of(self, link: str) -> LinkMemory:
         """The memory of the link with this name."""
-        return self._links.setdefault(link, LinkMemory(self._folder / f"{link}.json", self._run))
+        return self._links.setdefault(link, LinkMemory(self._folder / f"{link}.json", self._run, self._newest))
 
     async def run(self) -> None:
         """Writes what has changed now and then; never returns of itself."""

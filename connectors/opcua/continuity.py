@@ -1,6 +1,8 @@
 """Continuity: what the agent has of each tag, over connections and restarts, for those whose gaps are to be filled."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import anyio
@@ -10,10 +12,12 @@ import numpy.typing as npt
 
 from connectors.opcua.config import OpcUaLink
 from connectors.opcua.gaps import Gaps
-from edge_agent.api import Clock, Description, EdgeAgentError, Frame, Memory, Notice, Outlet
+from edge_agent.api import PLAUSIBLE_NS, Clock, Description, EdgeAgentError, Frame, Memory, Notice, Outlet
 
 KEEP_S: Final = 600.0
 """How often it is noted what there is: so much of the journal is looked through after a crash."""
+SEARCH_S: Final = 20.0
+"""How long a start may wait for the journal."""
 PART: Final = "history"
 IDENTITY: Final = "1"
 Int32 = npt.NDArray[np.int32]
@@ -55,25 +59,45 @@ class Continuity:
     """One link's gaps, kept in its memory."""
 
     def __init__(self, link: OpcUaLink, numbers: Int32, clock: Clock, memory: Memory | None) -> None:
-        wanted = np.array([link.fills(tag) for tag in link.tags], np.bool_)
-        self.wanted = bool(wanted.any())
+        self._wanted = np.array([link.fills(tag) for tag in link.tags], np.bool_)
+        self.wanted = bool(self._wanted.any())
         """Whether there is anything to fill."""
-        self.gaps = Gaps(numbers, wanted, link.history_limit)
+        self.gaps = Gaps(numbers, self._wanted, link.history_limit)
         self._keys = [f"{tag.machine or ''}/{tag.tag} {tag.node} {tag.element or ''}" for tag in link.tags]
         self._numbers, self._clock, self._memory = numbers, clock, memory
         self._limit = int(link.history_limit * 1e9)
 
     async def recall(self) -> None:
-        """Before the first connection: what was known when the last one ended."""
+        """Before the first connection: what was known when the last one ended, and at a start of the agent what the
+        journal holds, which knows better after a crash. Where that can't be said, no gap before this moment is known.
+        """
         if self._memory is None or not self.wanted:
             return
         learned = self._memory.recall(PART, IDENTITY)
-        if learned.get("run") != self._memory.run:
-            return
         try:
             self.gaps.recall(learned.get("tags", {}), self._keys)
+            kept = int(learned.get("at", 0))
         except (ValueError, TypeError, AttributeError) as error:
             self._memory.forget(PART, f"{type(error).__name__}: {error}")
+            learned, kept = {}, 0
+            self.gaps.reset()
+        if learned.get("run") != self._memory.run and not await self._found(self._memory, kept):
+            self.gaps.reset()
+
+    async def _found(self, memory: Memory, kept: int) -> bool:
+        """Looks into the journal from a little before what was kept; False where that takes too long or fails."""
+        now, numbers = self._clock.wall(), self._numbers[self._wanted]
+        since, begun = (
+            max(min(kept, now) - PLAUSIBLE_NS, now - self._limit),
+            min((g.after for g in self.gaps), default=now),
+        )
+        search = partial(memory.newest, numbers.tolist(), min(since, begun), past=begun < now)
+        with anyio.move_on_after(SEARCH_S), suppress(OSError):
+            live, filled = np.zeros((2, len(self._numbers)), np.int64)
+            live[self._wanted], filled[self._wanted] = await anyio.to_thread.run_sync(search, abandon_on_cancel=True)
+            self.gaps.found(live, filled)
+            return True
+        return False
 
     def keep(self) -> None:
         """Notes in the memory what is known now."""

@@ -85,6 +85,11 @@ class Gaps:
         self.awaited = self._wanted.copy()
         self._awaits = bool(self._wanted.any())
 
+    def reset(self) -> None:
+        """Nothing is known."""
+        self._open.clear()
+        self.last[:] = 0
+
     def see(self, frame: Frame) -> None:
         """Takes note of rows that came live and were handed over."""
         handle = self._handle[frame.tag - self._low]

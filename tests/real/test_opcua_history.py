@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,39 +12,54 @@ import anyio
 import numpy as np
 import pytest
 
-from connectors.opcua import history
+from connectors.opcua import history as filling
 from connectors.opcua.client import OpcUaConnector
 from connectors.opcua.config import OpcUaLink
-from edge_agent.api import Flag, Frame, SystemClock
+from edge_agent.api import Flag, Frame, Status, SystemClock
 from edge_agent.inbox import Inbox
+from edge_agent.journal.history import History
 from edge_agent.memory import LinkMemory
+from edge_agent.model.frame import Int64
+from edge_agent.newest import newest
 from edge_agent.supervise import LinkHealth, LinkSupervisor
+from tests.fixtures_servers import required
 from tests.real.relay import PASS, RESET, Relay
+from tests.real.rig import config, finish, plc, start
 from tests.real.test_opcua_values import MOVING, link
+from tests.servers.process import poll
 from tests.servers.sources import NodeOpcua
+from tests.unit.journal.material import open_journal, table
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 PERIOD_MS = 50
 KEPT = 20_000
+NAMES = ("MovingDouble", "MovingString", "MovingStatus")
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "AFTER_S", 0.1)
-    monkeypatch.setattr(history, "LOOK_S", 0.05)
+    monkeypatch.setattr(filling, "AFTER_S", 0.1)
+    monkeypatch.setattr(filling, "LOOK_S", 0.05)
 
 
-@pytest.fixture
-def kept(node_opcua: Callable[..., NodeOpcua]) -> NodeOpcua:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, server_pki: Path) -> Iterator[NodeOpcua]:
     """A server that keeps what its moving variables were."""
-    return node_opcua(period_ms=PERIOD_MS, history=KEPT)
+    with required():
+        server = NodeOpcua(tmp_path_factory.mktemp("kept"), PERIOD_MS, history=KEPT, pki=server_pki)
+    with server:
+        yield server
 
 
 @pytest.fixture
 def relay(kept: NodeOpcua) -> Iterator[Relay]:
     with Relay(kept.port) as relay:
         yield relay
+
+
+def at_source_time(rows: Frame) -> Frame:
+    return rows.rows(rows.flags & (Flag.AGENT | Flag.RECEIVE_TIME) == 0)
 
 
 class Running:
@@ -65,10 +82,14 @@ class Running:
         self.frames += self.inbox.take(0)[0]
         return Frame.concat(self.frames)
 
+    def rows_at_source_time(self) -> Frame:
+        """What the server said, at its own time."""
+        return at_source_time(self.rows)
+
     def of(self, number: int) -> Frame:
-        """What the server said of one tag, at its own time."""
-        rows = self.rows
-        return rows.rows((rows.tag == number) & (rows.flags & (Flag.AGENT | Flag.RECEIVE_TIME) == 0))
+        """The same of one tag."""
+        rows = self.rows_at_source_time()
+        return rows.rows(rows.tag == number)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         with anyio.fail_after(60):
@@ -85,54 +106,111 @@ async def running(made: OpcUaLink, memory: LinkMemory) -> AsyncIterator[Running]
         tasks.cancel_scope.cancel()
 
 
-def link_over(relay: Relay, server: NodeOpcua, **more) -> OpcUaLink:
-    nodes = {name.lower(): server.node_id(name) for name in MOVING}
-    return link(f"opc.tcp://127.0.0.1:{relay.port}", nodes, **{"history": True, "timeout": "10s"} | more)
+def link_to(url: str, server: NodeOpcua, **more) -> OpcUaLink:
+    tags = [{"tag": name.lower(), "node": server.node_id(name), **way(name)} for name in MOVING]
+    return link(url, {}, **{"tags": tags, "history": True, "timeout": "10s", "keep_alive": "10s"} | more)
+
+
+def way(name: str) -> dict[str, str]:
+    """How a node is read. This make falls over where a queue in which bad values are overflows."""
+    return {"collect": "poll", "interval": "100ms"} if name == "MovingStatus" else {"sampling": "0s"}
 
 
 def ticks(server: NodeOpcua, rows: Frame) -> list[int]:
     return [server.tick_of(time) for time in rows.time.tolist()]
 
 
-def parts(server: NodeOpcua, rows: Frame) -> tuple[list[int], list[int]]:
-    """Ticks that came live, and ticks that came from history, each in the order in which they came."""
+def all_there(server: NodeOpcua, rows: Frame, missed: range) -> bool:
+    return set(missed) <= set(ticks(server, rows))
+
+
+def check(server: NodeOpcua, rows: Frame, missed: range, name: str) -> None:
+    """Each value once and exact, those that were missed marked, and live ones before them."""
+    came = ticks(server, rows)
+    assert len(came) == len(set(came)), name
+    assert [rows.value(k) for k in range(len(rows))] == [MOVING[name](c) for c in came], name
     past = (rows.flags & Flag.BACKFILL) != 0
-    return ticks(server, rows.rows(~past)), ticks(server, rows.rows(past))
+    marked = ticks(server, rows.rows(past))
+    assert set(missed) <= set(marked), name
+    assert any(c > missed[-1] for c in came[: int(np.flatnonzero(past)[0])]), "live first"
 
 
-def whole(server: NodeOpcua, rows: Frame) -> bool:
-    """Whether the history reaches from one live value to the next."""
-    live, past = parts(server, rows)
-    return bool(past) and {past[0] - 1, past[-1] + 1} <= set(live)
-
-
-async def cut(relay: Relay, server: NodeOpcua, one: Running, count: int) -> None:
-    """No connection, until the server is so many ticks further than what came."""
+async def cut(relay: Relay, server: NodeOpcua, one: Running, count: int) -> range:
+    """No connection, until the server is so many ticks further than what came: those that nobody told us of."""
     relay.mode = RESET
-    await one.until(lambda: one.health.state == "down")
-    last = max(ticks(server, one.of(0)))
-    clock = SystemClock()
-    await one.until(lambda: clock.wall() > server.source_ns(last + count))
+    await one.until(lambda: one.health.state != "up")
+    last = max(ticks(server, one.rows_at_source_time()))
+    await one.until(lambda: time.time_ns() > server.source_ns(last + count + 1))
     relay.mode = PASS
+    return range(last + 1, last + count + 1)
 
 
 async def test_what_was_missed_is_there_once_and_marked_and_came_after_what_is_live(
     kept: NodeOpcua, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "VALUES", 7)  # so that continuation points are needed
-    memory = LinkMemory(tmp_path / "plc.json")
+    monkeypatch.setattr(filling, "VALUES", 7)  # so that continuation points are needed
     numbers = range(len(MOVING))
-    async with running(link_over(relay, kept, keep_alive="500ms"), memory) as one:
+    async with running(link_to(f"opc.tcp://127.0.0.1:{relay.port}", kept), LinkMemory(tmp_path / "plc.json")) as one:
         await one.until(lambda: all(len(one.of(number)) > 3 for number in numbers))
-        await cut(relay, kept, one, 60)
-        await one.until(lambda: all(whole(kept, one.of(number)) for number in numbers))
-    for number, (name, value) in enumerate(MOVING.items()):
-        rows = one.of(number)
-        came = ticks(kept, rows)
-        assert len(came) == len(set(came)), name
-        assert [rows.value(k) for k in range(len(rows))] == [value(c) for c in came], name
-        _, past = parts(kept, rows)
-        assert past == list(range(past[0], past[-1] + 1)), name
-        assert len(past) >= 50, name
-        first = int(np.flatnonzero(rows.flags & Flag.BACKFILL)[0])
-        assert past[-1] + 1 in came[:first], "live first"
+        missed = await cut(relay, kept, one, 20)
+        await one.until(lambda: all(all_there(kept, one.of(number), missed) for number in numbers))
+    for number, name in enumerate(MOVING):
+        check(kept, one.of(number), missed, name)
+
+
+async def test_what_was_missed_by_an_agent_that_was_killed_is_there_once(kept: NodeOpcua, tmp_path: Path) -> None:
+    """Its journal lacks the last rows, and nothing was kept: what counts is what the journal has."""
+    tags = table(len(MOVING))
+    made, numbers = link_to(kept.url, kept), range(len(MOVING))
+    async with running(made, LinkMemory(tmp_path / "plc.json")) as one:
+        await one.until(lambda: all(len(one.of(number)) > 10 for number in numbers))
+        rows = one.rows
+        before = rows.rows(rows.time <= kept.source_ns(max(ticks(kept, at_source_time(rows))) - 3))
+    journal = open_journal(tmp_path / "journal", tags)
+    journal.append(before)
+    journal.sync()
+
+    def in_journal(numbers: Sequence[int], since: int, *, past: bool) -> tuple[Int64, Int64]:
+        return newest(journal.path, [tags.paths[number] for number in numbers], since, past=past)
+
+    last = max(ticks(kept, at_source_time(before)))
+    missed = range(last + 1, last + 21)
+    poll("some ticks", lambda: time.time_ns() > kept.source_ns(missed[-1] + 1))
+    async with running(made, LinkMemory(tmp_path / "plc.json", newest=in_journal)) as one:
+        one.frames.append(before)
+        await one.until(lambda: all(all_there(kept, one.of(number), missed) for number in numbers))
+    journal.close()
+    for number, name in enumerate(MOVING):
+        check(kept, one.of(number), missed, name)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_was_missed_while_the_agent_was_down_is_there_once(
+    kept: NodeOpcua, tmp_path: Path, number: signal.Signals
+) -> None:
+    tags = [
+        {"tag": name.lower(), "node": kept.node_id(name), "machine": "m0", "interval": "100ms"} | way(name)
+        for name in NAMES
+    ]
+    agent = start(tmp_path, config([plc(kept.url, {}, history=True, tags=tags)]))
+    names = [tag["tag"] for tag in tags]
+    store = History(tmp_path / "agent" / "state" / "journal")
+
+    def samples(tag: str) -> Frame:
+        return at_source_time(store.frames([f"plant/l1/m0/{tag}"]).frame())
+
+    poll("some rows", lambda: all(len(samples(tag)) > 5 for tag in names))
+    agent.signal(number)
+    agent.wait(20)
+    last = max(tick for tag in names for tick in ticks(kept, samples(tag)))
+    missed = range(last + 1, last + 31)
+    poll("some ticks", lambda: time.time_ns() > kept.source_ns(missed[-1] + 1))
+    agent.start()
+    poll("all of the gap", lambda: all(all_there(kept, samples(tag), missed) for tag in names))
+    finish(agent)
+    for name in NAMES:
+        check(kept, samples(name.lower()), missed, name)
+    status = samples("movingstatus")
+    past = status.rows((status.flags & Flag.BACKFILL) != 0)
+    assert {0, Status.UNCERTAIN_LAST_USABLE_VALUE, Status.BAD_SENSOR_FAILURE} == set(past.status.tolist())

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.api import Batch, Frame, Kind, TagTable, is_good, places
+from edge_agent.api import Batch, Flag, Frame, Kind, TagTable, is_good, places
 from edge_agent.model.status import is_uncertain
 from edge_agent.sinks.influxdb import schema
 from edge_agent.sinks.influxdb.encode import Columns
@@ -148,10 +148,13 @@ class Plan:
             stored = np.ones(len(rows), np.bool_)
             stored[refused[refused < len(rows)]] = False
             rows, tag, time = rows[stored], tag[stored], time[stored]
+        known, past = _lanes(frame, _known(frame, told.tags))
+        if past.any():
+            came = ~past[rows]
+            rows, tag, time = rows[came], tag[came], time[came]
         at = places(tag)
         overwrote = rows[told.stored[at] == time]
         told.stored[at] = time
-        known = _known(frame, told.tags)
         if known.all():
             told.status[places(frame.tag)] = frame.status
         else:
@@ -180,11 +183,24 @@ def make_plan(batch: Batch, table: LineTable, told: Told, ns_per_unit: int) -> P
     time = frame.time // ns_per_unit
     numbers = np.flatnonzero(_numbers(frame, good, known, given_up))
     data, columns = _in_line_order(frame, time, numbers, table, given_up)
-    extras = _status_changes(frame, time, known, table, _statuses(frame, known, told))
+    live, past = _lanes(frame, known)
+    extras = _status_changes(frame, time, live, table, _statuses(frame, live, told))
     last: dict[int, str] = {}
-    extras += _text_changes(frame, time, good, table, told, given_up, last)
+    extras += _text_changes(frame, time, good & live, table, told, given_up, last)
+    if past.any():
+        before = Told(batch.tags, unknown=told.unknown)
+        extras += _status_changes(frame, time, past, table, _statuses(frame, past, before))
+        extras += _text_changes(frame, time, good & past, table, before, given_up, {})
     extras += [Extra(-1, -1, schema.event_line(event, ns_per_unit), event.id) for event in batch.events]
     return Plan(batch, data, columns, extras, given_up, last)
+
+
+def _lanes(frame: Frame, known: Mask) -> tuple[Mask, Mask]:
+    """Rows of known tags: those that came as it happened, and those that fill a gap, which says nothing of what the hub
+    was told last. Of the latter each batch tells the first status and text of a tag.
+    """
+    past: Mask = (frame.flags & np.uint16(Flag.BACKFILL)) != 0
+    return (known & ~past, known & past) if past.any() else (known, past)
 
 
 def _statuses(frame: Frame, known: Mask, told: Told) -> npt.NDArray[np.int64]:
@@ -281,7 +297,7 @@ def _differs(frame: Frame, rows: Rows, told: npt.NDArray[np.int64]) -> Mask:
 
 def _status_line(frame: Frame, time: npt.NDArray[np.int64], row: int, table: LineTable) -> Extra:
     number = int(frame.tag[row])
-    fields = schema.quality_fields(int(frame.status[row]))
+    fields = schema.quality_fields(int(frame.status[row]), past=bool(frame.flags[row] & Flag.BACKFILL))
     return Extra(row, number, schema.line(schema.quality_head(table.tags[number]), fields, int(time[row])))
 
 

@@ -83,9 +83,9 @@ def _quality_of_machine(machine: Machine) -> str:
 
 
 @lru_cache(maxsize=256)
-def quality_fields(status: int) -> str:
-    """`quality` 0 good, 1 uncertain, 2 bad, and the whole status code."""
-    return f"quality={quality_of(status).value},status={status}"
+def quality_fields(status: int, *, past: bool = False) -> str:
+    """`quality` 0 good, 1 uncertain, 2 bad, and the whole status code; `backfill` where a history filled a gap."""
+    return f"quality={quality_of(status).value},status={status}" + (",backfill=1" if past else "")
 
 
 def text_head(tag: Tag) -> str:

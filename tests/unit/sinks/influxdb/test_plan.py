@@ -1,10 +1,12 @@
 """What of a batch goes where: data, status changes, texts, events, and what has no place."""
 
+import dataclasses
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.api import Batch, Status, Tag, TagTable
+from edge_agent.api import Batch, Flag, Status, Tag, TagTable
 from edge_agent.model import EventState, Machine
 from edge_agent.sinks.influxdb import encode, schema
 from edge_agent.sinks.influxdb.plan import Plan, Told, make_plan
@@ -216,6 +218,32 @@ def test_times_too_far_apart_for_one_key_are_still_sorted():
     plan = make_plan(batch, schema.LineTable(tags), Told(tags), 1)
     assert plan.rows.tolist() == [2, 3, 0]
     assert plan.given_up.reasons == {"superseded": 1}
+
+
+def past(*rows, told: Told) -> Plan:
+    """A plan of rows that a history gave."""
+    batch = batch_of(*rows, tags=told.tags)
+    marked = np.full(len(rows), Flag.BACKFILL, np.uint16)
+    frame = dataclasses.replace(batch.frame, flags=marked)
+    return make_plan(dataclasses.replace(batch, frame=frame), schema.LineTable(told.tags), told, MS)
+
+
+def test_what_filled_a_gap_is_told_apart_and_changes_nothing_of_what_the_hub_knows_of_now():
+    plan, told = plan_of((0, 0, 1.0), (1, 0, "a"), (0, 5, None, BAD), (0, 90, 9.0), (1, 90, "b"))
+    plan.tell(told, NONE)
+    filled = past((0, 50, 5.0), (0, 60, None, BAD), (1, 55, "b"), (0, 70, None, BAD), told=told)
+    assert fields(filled, "furnace") == [(50, {"zone_0": "5"})]
+    assert fields(filled, "quality") == [
+        (50, good() | {"backfill": "1"}),
+        (60, {"quality": "2", "status": str(BAD), "backfill": "1"}),
+        (55, good() | {"backfill": "1"}),
+    ]
+    assert [(time, text["text"]) for time, text in fields(filled, "event")] == [(55, '"b')]
+    assert len(filled.tell(told, NONE)) == 0
+    same, _ = plan_of((0, 91, 9.0), (1, 91, "b"), told=told)
+    assert fields(same, "quality") == fields(same, "event") == []
+    over, _ = plan_of((0, 90, 9.5), told=told)
+    assert len(over.tell(told, NONE)) == 1, "the last live value is still known"
 
 
 values = st.one_of(st.floats(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.none(), st.text(max_size=3))

@@ -54,6 +54,8 @@ def notice_event(site: str, link: str, notice: Notice, now: int) -> Event:
 _REASONS: Final = {
     "overflow": Label("서버의 대기열이 넘쳤습니다", "the server's queue overflowed"),
     "item_forgotten": Label("서버가 잊은 항목을 다시 등록했습니다", "the server had forgotten an item, now made anew"),
+    "event_overflow": Label("서버의 이벤트 대기열이 넘쳤습니다", "the server's queue of events overflowed"),
+    "event_unreadable": Label("서버가 보낸 이벤트를 읽을 수 없었습니다", "an event of the server could not be read"),
     "poll_skipped": Label("제때 읽지 못한 주기를 건너뛰었습니다", "polls that could not be in time were left out"),
     "journal_unavailable": Label("디스크에 쓸 수 없었습니다", "the disk could not be written"),
 }

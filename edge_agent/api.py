@@ -62,6 +62,8 @@ from edge_agent.errors import (
 from edge_agent.model import (
     Description,
     Event,
+    EventClass,
+    EventState,
     Flag,
     Frame,
     Kind,
@@ -125,6 +127,14 @@ class Outlet(Protocol):
 
     def notice(self, notices: Sequence[Notice]) -> None:
         """All notices that hold now; they take the place of those told before."""
+        ...
+
+    def events(self, events: Sequence[Event]) -> None:
+        """Events that the source tells of, in order; never waits. They take the road of all others.
+
+        Their `path` is the name of a machine of the configuration, or empty for the site: the agent makes the ISA-95
+        path of it. Their `detector` begins with `link/<name of the link>/`. Counts as a sign of life.
+        """
         ...
 
     def reconnected(self, error: EdgeAgentError) -> None:
@@ -241,6 +251,8 @@ __all__ = [
     "Duration",
     "EdgeAgentError",
     "Event",
+    "EventClass",
+    "EventState",
     "Flag",
     "Frame",
     "Kind",

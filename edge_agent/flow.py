@@ -97,7 +97,8 @@ class Agent:
     def _make_link(self, name: str, numbers: list[int]) -> LinkSupervisor:
         link = next(link for link in self.config.links if link.name == name)
         health = LinkHealth(name, link.connector, since=self.started, insecure=link.insecure())
-        health.site = self.config.site.name
+        health.site = site = self.config.site.name
+        health.machines = {one.name: f"{site}/{one.line}/{one.name}" for one in self.config.machines}
         make = partial(registry.make_connector, link, numbers, self.clock, self.memories.of(name))
         return LinkSupervisor(health, numbers, make, self.inbox, self.clock, self.tags.describe)
 

@@ -14,8 +14,8 @@ promises:
   fresh at the hub.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from edge_agent.api import (
     Connector,
     Description,
     EdgeAgentError,
+    Event,
     Flag,
     Frame,
     NotConnected,
@@ -93,6 +94,8 @@ class LinkHealth:
     """Notices that were logged and sent to the hub."""
     site: str = ""
     """Where events of this link are filed."""
+    machines: Mapping[str, str] = field(default_factory=dict)
+    """Name -> ISA-95 path: where events of a machine are filed."""
     lost: dict[str, int] = field(default_factory=dict)
     """Values lost at the source or by the protocol before they became rows, by reason."""
 
@@ -143,6 +146,15 @@ class LinkOutlet:
     def describe(self, number: int, description: Description) -> None:
         """See `api.Outlet`."""
         self._describe(number, description)
+
+    def events(self, events: Sequence[Event]) -> None:
+        """See `api.Outlet`."""
+        self.alive()
+        health = self._health
+        filed = [replace(event, path=health.machines.get(event.path, health.site)) for event in events]
+        for event in filed:
+            _log.info("event", id=event.id, path=event.path, detector=event.detector, state=event.state.value)
+        self._inbox.put_events(filed)
 
     def reconnected(self, error: EdgeAgentError) -> None:
         """See `api.Outlet`."""

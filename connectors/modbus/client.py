@@ -108,6 +108,7 @@ class _InTurn:
         self.lost = outlet.lost
         self.notice = outlet.notice
         self.describe = outlet.describe
+        self.events = outlet.events
         self.reconnected = outlet.reconnected
 
     async def put(self, frame: Frame) -> None:

@@ -16,6 +16,7 @@ from connectors.opcua.continuity import Continuity, Watched
 from connectors.opcua.decoder import Decoder
 from connectors.opcua.description import describe
 from connectors.opcua.history import History
+from connectors.opcua.notifier import EventBooks
 from connectors.opcua.plan import make_plan
 from connectors.opcua.polling import Polling
 from connectors.opcua.subscription import Subscription
@@ -59,6 +60,7 @@ class OpcUaConnector:
         self._plan = make_plan(link, numbers)
         self._clock = clock
         self._continuity = Continuity(link, self._plan.numbers, clock, memory)
+        self._books = EventBooks(link, memory)
         self._kernel = kernel
         self._channel_seconds = channel_seconds
         self._told: tuple[Notice, ...] = ()
@@ -100,8 +102,8 @@ class OpcUaConnector:
         if self._continuity.wanted:
             history = History(session, self._link, plan.numbers, self._continuity.gaps, outlet, self._clock)
             outlet = Watched(outlet, self._continuity.gaps)
-        if plan.subscribed:
-            subscription = Subscription(session, plan, outlet, self._clock, connection.url, decoder)
+        if plan.subscribed or self._books.books:
+            subscription = Subscription(session, plan, outlet, self._clock, connection.url, decoder, self._books)
             with connection.during("subscribe"), anyio.fail_after(self._link.timeout):
                 keep_alive = await subscription.create(keep_alive)
         self.silence = max(self.silence, 3 * keep_alive)
@@ -111,6 +113,8 @@ class OpcUaConnector:
         flow = _Flow(decoder, subscription, polling, silence, history)
         if history is not None:
             history.tell = partial(self._say, flow, outlet)
+        if subscription is not None and subscription.notifiers is not None:
+            subscription.notifiers.tell = partial(self._say, flow, outlet)
         return flow
 
     async def _resumed(self, connection: Connection, flow: "_Flow", failure: EdgeAgentError) -> bool:
@@ -190,10 +194,12 @@ class _Flow:
 
     def notices(self, link: OpcUaLink) -> tuple[Notice, ...]:
         """What a person should know of how the values come."""
-        about_history = self._history.notices if self._history is not None else ()
+        others = [*(self._history.notices if self._history is not None else ())]
+        if self.subscription is not None and self.subscription.notifiers is not None:
+            others += self.subscription.notifiers.notices
         bare = self.subscription.bare if self.subscription is not None and self.subscription.made else ()
         if not bare:
-            return about_history
+            return tuple(others)
         names = ", ".join(link.tags[handle].tag for handle in bare[:NAMED]) + (", …" if len(bare) > NAMED else "")
         text = Words(
             f"서버가 데드밴드를 처리하지 못하는 태그 {len(bare)}개: {names}. 에이전트가 대신 거릅니다. "
@@ -201,7 +207,7 @@ class _Flow:
             f"the server can't do the deadband of {len(bare)} tags: {names}. The agent does it, of those in per cent "
             "only where the tag has a range",
         )
-        return (Notice("opcua_deadband", Severity.NOTICE, text, quiet=True), *about_history)
+        return (Notice("opcua_deadband", Severity.NOTICE, text, quiet=True), *others)
 
     def works(self, link: OpcUaLink) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """All that has to run at the same time, each with the operation that its errors are about."""
@@ -213,6 +219,8 @@ class _Flow:
             yield "subscribe", partial(subscription.tend, link.retry_items)
             yield "read", partial(subscription.watch, self._silence)
             yield "read", subscription.question
+            if subscription.notifiers is not None:
+                yield "read events", partial(subscription.notify, link.retry_items)
         if polling is not None:
             yield "find nodes", partial(polling.tend, link.retry_items)
             for cycle in polling.cycles:

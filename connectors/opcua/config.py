@@ -24,6 +24,8 @@ Collect = Literal["subscribe", "poll"]
 SHORTEST_POLL: Final = 0.05
 """Seconds: who wants a value more often has the server sample it (`subscribe`)."""
 DEFAULT_PORT: Final = 4840
+SERVER: Final = "i=2253"
+"""The Server object: who listens to it hears of every event of the server (Part 5, 6.3.1)."""
 LONGEST_HISTORY: Final = 31 * 86_400
 """Seconds: older rows are of no use to anybody who looks at a gap, and cost the server."""
 
@@ -176,6 +178,38 @@ class OpcUaTag(TagSection):
         return self._address
 
 
+class OpcUaEvents(Section):
+    """What events and alarms of the server are taken, and the machine to which they belong."""
+
+    node: str = SERVER
+    """The object that notifies: node id or browse path as of a tag; default the server itself, which tells of all."""
+    severity: Annotated[int, Field(ge=1, le=1000)] = 1
+    """The least severity, from 1 to 1000 (Part 5, 6.4.2), that is told."""
+    machine: str = ""
+    """Name of a machine in `machines`; default the link's, or the one that all its tags are of."""
+
+    _address: NodeAddress | BrowsePath = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _node_can_be_read(self) -> Self:
+        self._address = parse_path(self.node) if self.node.startswith("/") else parse_node(self.node)
+        return self
+
+    @property
+    def address(self) -> NodeAddress | BrowsePath:
+        """The node or the path to it, parsed."""
+        return self._address
+
+
+def _event_sections(value: Any) -> Any:
+    """`true` stands for all that the server tells; a mapping for a list of one."""
+    if value is None or isinstance(value, bool):
+        return [{}] if value else []
+    if not isinstance(value, dict | list | tuple):
+        raise ValueError("opcua_events")  # noqa: TRY004  # pydantic makes faults of ValueErrors only
+    return [value] if isinstance(value, dict) else value
+
+
 class OpcUaServer(LinkSection):
     """Where an OPC UA server is, and how a session to it is opened."""
 
@@ -230,6 +264,8 @@ class OpcUaLink(OpcUaServer):
     """Whether what was missed while the link or the agent was down is read from the server's own history."""
     history_limit: Duration = Field(default="24h")  # type: ignore[assignment]  # the same
     """How far back that goes at most."""
+    events: Annotated[tuple[OpcUaEvents, ...], Field(strict=False), BeforeValidator(_event_sections)] = ()
+    """`true`, a mapping or a list of them: events and alarms of the server that become events of the agent."""
     tags: Annotated[tuple[OpcUaTag, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="after")
@@ -254,6 +290,18 @@ class OpcUaLink(OpcUaServer):
             return data
         tags = [{"collect": "poll"} | tag if isinstance(tag, dict) else tag for tag in data["tags"]]
         return data | {"tags": tags}
+
+    @model_validator(mode="after")
+    def _events_have_a_machine(self) -> Self:
+        if not all(one.machine for one in self.event_list()):
+            raise ValueError("opcua_events_machine")
+        return self
+
+    def event_list(self) -> Sequence[OpcUaEvents]:
+        """Whose events are taken, each with its machine filled in."""
+        machines = {tag.machine or self.machine for tag in self.tags}
+        machine = self.machine or (machines.pop() if len(machines) == 1 else "")
+        return [one if one.machine else one.model_copy(update={"machine": machine}) for one in self.events]
 
     def polls(self, tag: OpcUaTag) -> bool:
         """Whether the tag is read in a cycle; else the server is asked to tell of its changes."""

@@ -57,7 +57,7 @@ _POLICIES: Final[dict[str, Any]] = {
     "Basic256": security_policies.SecurityPolicyBasic256,
     "Basic128Rsa15": security_policies.SecurityPolicyBasic128Rsa15,
 }
-_STUMBLES: Final = (
+STUMBLES: Final = (
     UaError,
     InvalidSignature,
     uacrypto.InvalidSignature,  # type: ignore[attr-defined]  # its own class, beside the one it imports
@@ -84,7 +84,7 @@ def translated(operation: str, url: str, certificate: str = "") -> Iterator[None
         raise socket_error(operation, url, error) from error
     except OSError as error:
         raise socket_error(operation, url, error) from error
-    except _STUMBLES as error:
+    except STUMBLES as error:
         raise faults.garbage(operation, url, error) from error
 
 
@@ -265,7 +265,7 @@ class Connection:
         client = self._client
         protocol = client.uaclient.protocol
         transport = protocol.transport if protocol is not None else None
-        with anyio.move_on_after(CLOSE_SECONDS, shield=True), suppress(OSError, *_STUMBLES):
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True), suppress(OSError, *STUMBLES):
             await client.close_session()
             await client.close_secure_channel()
         client.disconnect_socket()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from connectors.opcua.config import OpcUaLink
 from connectors.opcua.gaps import Gaps
-from edge_agent.api import PLAUSIBLE_NS, Clock, Description, EdgeAgentError, Frame, Memory, Notice, Outlet
+from edge_agent.api import PLAUSIBLE_NS, Clock, Description, EdgeAgentError, Event, Frame, Memory, Notice, Outlet
 
 KEEP_S: Final = 600.0
 """How often it is noted what there is: so much of the journal is looked through after a crash."""
@@ -49,6 +49,10 @@ class Watched:
     def notice(self, notices: Sequence[Notice]) -> None:
         """See `api.Outlet`."""
         self._outlet.notice(notices)
+
+    def events(self, events: Sequence[Event]) -> None:
+        """See `api.Outlet`."""
+        self._outlet.events(events)
 
     def reconnected(self, error: EdgeAgentError) -> None:
         """See `api.Outlet`."""

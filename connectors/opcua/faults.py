@@ -24,6 +24,9 @@ NO_FILTER: Final = frozenset((0x8043_0000, 0x8044_0000, 0x8045_0000, 0x808E_0000
 """BadMonitoredItemFilterInvalid, BadMonitoredItemFilterUnsupported, BadFilterNotAllowed, BadDeadbandFilterInvalid."""
 
 
+BAD_REFRESH_IN_PROGRESS: Final = 0x8097_0000
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What a code stands for, and what to do."""

@@ -12,9 +12,12 @@ from asyncua import ua
 from asyncua.client.ua_client import UaClient
 from asyncua.client.ua_session import UaSession
 from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.ua_binary import struct_to_binary
 
 _VALUE: Final = int(AttributeIds.Value)
+_CONDITION_TYPE: Final = int(ObjectIds.ConditionType)
+_CONDITION_REFRESH: Final = int(ObjectIds.ConditionType_ConditionRefresh)
 
 
 class Encoded(ua.ByteString):
@@ -91,6 +94,19 @@ class ColumnSession(UaSession):
         request = ua.CreateMonitoredItemsRequest()
         request.Parameters = parameters
         return bytes(await self._send_request(request))
+
+    async def condition_refresh(self, subscription: int) -> int:
+        """Has the server tell of all conditions that it retains (Part 9, 5.5.7); the status that it answers.
+
+        The one method that is ever called.
+        """
+        call = ua.CallMethodRequest(
+            ObjectId=ua.NodeId(ua.Int32(_CONDITION_TYPE), ua.Int16(0)),
+            MethodId=ua.NodeId(ua.Int32(_CONDITION_REFRESH), ua.Int16(0)),
+            InputArguments=[ua.Variant(subscription, ua.VariantType.UInt32)],
+        )
+        (result,) = await self.call([call])
+        return int(result.StatusCode.value)
 
     async def read_raw(self, nodes: Encoded) -> bytes:
         """The body of a ReadResponse: values with the source's time, not older than the request (MaxAge 0)."""

@@ -24,11 +24,21 @@ from connectors.opcua.deadband import Deadband, numbers
 from connectors.opcua.decoder import Decoder
 from connectors.opcua.frames import FrameMaker, said, settle
 from connectors.opcua.items import MonitoredItems
+from connectors.opcua.notifier import EventBooks, Notifiers
 from connectors.opcua.plan import Plan
 from connectors.opcua.sequence import Sequence
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.silence import Silence
-from connectors.opcua.wire import DATA_CHANGE, STATUS_CHANGE, Message, Part, split_publish, split_republish, status_of
+from connectors.opcua.wire import (
+    DATA_CHANGE,
+    EVENTS,
+    STATUS_CHANGE,
+    Message,
+    Part,
+    split_publish,
+    split_republish,
+    status_of,
+)
 from edge_agent.api import (
     Clock,
     Frame,
@@ -56,8 +66,16 @@ class Subscription:
     """The data path of one connection. `create` first, then `publish` PUBLISHERS times, `tend` and `watch` at once."""
 
     def __init__(
-        self, session: ColumnSession, plan: Plan, outlet: Outlet, clock: Clock, url: str, decoder: Decoder
+        self,
+        session: ColumnSession,
+        plan: Plan,
+        outlet: Outlet,
+        clock: Clock,
+        url: str,
+        decoder: Decoder,
+        books: EventBooks | None = None,
     ) -> None:
+        """`books`: what is known of the server's events; None, or without a book, where none are wanted."""
         self._session = session
         self._plan = plan
         self._outlet = outlet
@@ -79,6 +97,10 @@ class Subscription:
         self._anew = False
         self._id = 0
         self._items: MonitoredItems
+        self.notifiers: Notifiers | None = None
+        """Of events; None where none are wanted."""
+        if books is not None and books.books:
+            self.notifiers = Notifiers(session, books, len(plan.numbers), outlet, clock)
 
     async def create(self, keep_alive: float) -> float:
         """Creates the subscription; values can come from now on. Answers the keep-alive time in use, in seconds.
@@ -191,6 +213,8 @@ class Subscription:
                 await self._put_values(part, raw, received)
             elif part.type == STATUS_CHANGE:
                 self._end(status_of(raw, part))
+            elif part.type == EVENTS and self.notifiers is not None:
+                await self.notifiers.take(raw, part, received)
             else:
                 self._outlet.alive()
 
@@ -233,6 +257,11 @@ class Subscription:
                 await anyio.sleep(RESYNC_SPACING)
             elif items.refused:
                 await self._tell(await items.retry_refused())
+
+    async def notify(self, retry_seconds: float) -> None:
+        """Sees to the events, for ever."""
+        if self.notifiers is not None:
+            await self.notifiers.tend(self._id, retry_seconds)
 
     def _keep_deadbands(self) -> None:
         """Of items whose server does not."""

@@ -12,6 +12,8 @@ from edge_agent.api import ProtocolError, Words
 DATA_CHANGE: Final = 811
 """DataChangeNotification, default binary encoding (Part 6, Annex A: NodeIds)."""
 STATUS_CHANGE: Final = 820
+EVENTS: Final = 916
+"""EventNotificationList."""
 PUBLISH_RESPONSE: Final = 829
 REPUBLISH_RESPONSE: Final = 835
 CREATE_ITEMS_RESPONSE: Final = 754

@@ -177,7 +177,7 @@ def _references(data: Any, steps: Steps) -> Iterator[tuple[Steps, str]]:
         if isinstance(name, str) and name:
             yield (*steps, "machine"), name
         for key, value in data.items():
-            if isinstance(value, list):
+            if isinstance(value, list | dict):
                 yield from _references(value, (*steps, key))
 
 

@@ -57,6 +57,8 @@ KEYWORDS: Final[dict[str, str]] = {
     "opcua_poll_deadband": "opcua.poll_deadband",
     "opcua_deadband": "opcua.deadband",
     "opcua_element": "opcua.element",
+    "opcua_events": "opcua.events",
+    "opcua_events_machine": "opcua.events_machine",
 }
 """What a validator's ValueError says -> kind of fault."""
 _ABOUT: Final = {"opcua_path": "node", "influxdb_plain_http": "url", "mqtt_plain_mqtt": "url"}
@@ -108,6 +110,7 @@ class Refusals:
 
     def faults(self, errors: Sequence[ErrorDetails]) -> Iterator[tuple[Path, Fault]]:
         """Each fault with the path of what it is about."""
+        errors = [self._as_written(error) for error in errors]
         meant = set(self._meant(errors))
         unions: dict[Path, list[_Seen]] = {}
         for error in errors:
@@ -124,6 +127,19 @@ class Refusals:
                 yield found.path, self._value_fault([seen])
         for path, alternatives in unions.items():
             yield path, self._value_fault(alternatives)
+
+    def _as_written(self, error: ErrorDetails) -> ErrorDetails:
+        """Where the file has a mapping in place of a list of one, the error is in the mapping."""
+        location: list[Any] = []
+        for step in error["loc"]:
+            if step != 0 or not self._is_mapping((*self.prefix, *location)):
+                location.append(step)
+        error["loc"] = tuple(location)
+        return error
+
+    def _is_mapping(self, path: Path) -> bool:
+        found = self.document.find(path)
+        return found.path == path and isinstance(found.node.data, dict)
 
     def _meant(self, errors: Iterable[ErrorDetails]) -> Iterator[Path]:
         """Paths of missing keys that are there under a wrong name: one mistake, one fault."""

@@ -306,6 +306,20 @@ VALUES: Final[dict[str, Entry]] = {
         "0부터 센 번호(3)를, 행렬이면 행과 열(1,2)을 적으십시오.",
         "Write its number, counted from 0 (3), of a matrix row and column (1,2).",
     ),
+    "opcua.events": entry(
+        "EA-124",
+        "'{key}': {got}은(는) 이벤트 설정이 아닙니다.",
+        "'{key}': {got} does not say which events are taken.",
+        "서버의 모든 이벤트는 events: true, 일부만은 events: {{ severity: 300, machine: 이름 }}처럼 적으십시오.",
+        "Write events: true for all that the server tells, or for some events: {{ severity: 300, machine: NAME }}.",
+    ),
+    "opcua.events_machine": entry(
+        "EA-124",
+        "이 링크의 태그가 여러 설비의 것이라 이벤트가 어느 설비의 것인지 알 수 없습니다.",
+        "The tags of this link are of several machines: whose are its events?",
+        "events: {{ machine: 설비 이름 }}으로 적으십시오. 설비마다 알리는 노드가 있으면 node와 함께 목록으로 적습니다.",
+        "Add events: {{ machine: NAME }}; where each machine has a node that notifies, make it a list, each with node.",
+    ),
     "opcua.poll_deadband": entry(
         "EA-124",
         "collect: poll인 태그의 백분율 데드밴드에는 range가 있어야 합니다.",

@@ -1,5 +1,6 @@
 """Event: something that began, and may have ended. An *alarm* is an event that wants a person."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
@@ -19,7 +20,8 @@ class EventClass(StrEnum):
 
 
 class EventState(StrEnum):
-    """An event is written once when it opens and once more when it closes, under the same id."""
+    """An event is written once when it opens and once more when it closes, under the same id; when it gets worse
+    meanwhile, its opening is written again, with the new severity and text."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -39,8 +41,9 @@ class Event:
 
     `path` is an ISA-95 path: of a tag, a machine, or a site. `start`/`end` are ns since 1970 UTC; `end` is 0 while
     open. `detector` is the name of the detector, or the room that speaks, and of what where several may be at once
-    (`journal/hub`, `sink/hub`): hubs keep one point for a path, a detector and a start. `evidence` holds figures for
-    the expert: value, limit, score. `text` says it in a sentence that a technician understands, in both languages.
+    (`journal/hub`, `sink/hub`): hubs keep one point for a path, a detector and a start. `evidence` holds facts for
+    the expert, figures mostly: value, limit, score. `text` says it in a sentence that a technician understands, in both
+    languages; a source that has its own sentences says it in the one that it has.
     """
 
     id: str
@@ -52,4 +55,4 @@ class Event:
     start: int
     end: int
     text: Label
-    evidence: dict[str, float] = field(default_factory=dict)
+    evidence: Mapping[str, float | str] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from typing import Protocol, cast
 import anyio
 from anyio.lowlevel import checkpoint
 
-from edge_agent.api import Description, EdgeAgentError, Frame, Kind, LinkSection, Notice
+from edge_agent.api import Description, EdgeAgentError, Event, Frame, Kind, LinkSection, Notice
 from tests.servers.process import ServerProcess, free_port
 
 Value = float | int | bool | str
@@ -169,6 +169,8 @@ class Collector:
         self.waiting_most = 0
         self.notices: list[Notice] = []
         self.reconnections = 0
+        self.happened: list[Event] = []
+        """Events in the order they were told."""
         self._gate = anyio.Event()
         self._gate.set()
         self._came = anyio.Event()
@@ -192,6 +194,9 @@ class Collector:
 
     def describe(self, number: int, description: Description) -> None:
         self.descriptions[number] = description
+
+    def events(self, events: Sequence[Event]) -> None:
+        self.happened += events
 
     def reconnected(self, error: EdgeAgentError) -> None:
         self.reconnections += 1

@@ -2,7 +2,8 @@
 
 As a program: ``python -m tests.conformance.rig_opcua --port PORT --control PORT``. The control socket takes one JSON
 object a connection, ``{"tag": value, ...}`` (a list ``[value, status code]`` sets a status too, value null for none),
-and answers a line when the server has the values. Namespace ``urn:test:rig``; node ids are ``s=<tag>``.
+and answers a line when the server has the values. Namespace ``urn:test:rig``; node ids are ``s=<tag>``. Beside tags
+there is ``{"event": [message, severity]}``, an event of the server's own type ``PressEvent``.
 """
 
 from __future__ import annotations
@@ -103,9 +104,14 @@ async def _serve(port: int, control: int) -> None:
     for tag, (type_name, _, first) in TYPES.items():
         variant = ua.Variant(first, ua.VariantType[type_name])
         nodes[tag] = await server.nodes.objects.add_variable(ua.NodeId(tag, index), tag, variant)
+    generator = await server.get_event_generator(await server.create_custom_event_type(index, "PressEvent"))
 
     async def on_control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for tag, value in json.loads(await reader.readline()).items():
+        wanted = json.loads(await reader.readline())
+        if "event" in wanted:
+            message, generator.event.Severity = wanted.pop("event")
+            await generator.trigger(message=message)
+        for tag, value in wanted.items():
             value, status = value if isinstance(value, list) else (value, 0)
             variant = ua.Variant() if value is None else ua.Variant(value, ua.VariantType[TYPES[tag][0]])
             now = datetime.now(UTC)

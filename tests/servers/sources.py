@@ -161,6 +161,7 @@ class NodeOpcua(_OpcUa):
     It takes about 1.5 s to start, and 1 s more when it has to make its certificate first.
 
     :param history: how many values of each moving variable it keeps for HistoryRead.
+    :param alarms: whether there is a tank that raises events and alarms.
     """
 
     name = "node-opcua"
@@ -172,15 +173,17 @@ class NodeOpcua(_OpcUa):
         *,
         ticks: int | None = None,
         history: int = 0,
+        alarms: bool = False,
         pki: Path | None = None,
         port: int | None = None,
     ) -> None:
-        self.history = history
+        self.history, self.alarms = history, alarms
         super().__init__(folder, pki=pki, period_ms=period_ms, ticks=ticks, port=port)
 
     def _command(self) -> list[str | Path]:
         node = cache.program("node", ".ci/services node-opcua")
-        return [node, cache.built("node-opcua"), *self._common(), "--history", str(self.history)]
+        more = ["--alarms"] if self.alarms else []
+        return [node, cache.built("node-opcua"), *self._common(), "--history", str(self.history), *more]
 
     def node_id(self, name: str) -> str:
         return f"ns={self.ns};s={name}"

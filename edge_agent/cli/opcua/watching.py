@@ -17,7 +17,7 @@ from rich.table import Table
 
 from connectors.opcua.client import OpcUaConnector
 from connectors.opcua.config import OpcUaLink, OpcUaServer
-from edge_agent.api import Clock, Description, EdgeAgentError, Frame, Notice
+from edge_agent.api import Clock, Description, EdgeAgentError, Event, Frame, Notice
 from edge_agent.backoff import Backoff
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli.modbus.screen import UNKNOWN, number, screen, table_of
@@ -95,6 +95,9 @@ class Board:
     def describe(self, number: int, description: Description) -> None:
         """What the server says of a node."""
         self.units[number] = description.unit
+
+    def events(self, events: Sequence[Event]) -> None:
+        """None were asked for."""
 
     def reconnected(self, error: EdgeAgentError) -> None:
         """Nothing was missed."""

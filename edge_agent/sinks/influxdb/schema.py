@@ -114,7 +114,9 @@ def event_line(event: Event, ns_per_unit: int) -> bytes:
 
 def _evidence(event: Event) -> str:
     """JSON; NaN and infinities, which JSON has not, become null."""
-    finite = {key: value if np.isfinite(value) else None for key, value in event.evidence.items()}
+    finite = {
+        key: value if isinstance(value, str) or np.isfinite(value) else None for key, value in event.evidence.items()
+    }
     return json.dumps(finite, ensure_ascii=False, sort_keys=True)
 
 

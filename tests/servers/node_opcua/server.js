@@ -2,12 +2,12 @@
 /*
  * An OPC UA server of another make (node-opcua), for tests only; 127.0.0.1 only.
  *
- * usage: node server.js --port PORT --pki DIR [--period-ms 100] [--ticks C] [--history N]
+ * usage: node server.js --port PORT --pki DIR [--period-ms 100] [--ticks C] [--history N] [--alarms]
  *
  * Endpoints: None, and SignAndEncrypt with Basic256Sha256, Aes128_Sha256_RsaOaep and Aes256_Sha256_RsaPss, each for
  * anonymous users and for `plant` / `plant-password`. Every client certificate is trusted. DIR keeps the certificates.
  *
- * Namespace `urn:test:node-opcua`, below Objects/line, node ids `ns=<ns>;s=<name>`. Nothing can be written.
+ * Namespace `urn:test:node-opcua`, below Objects/line, node ids `ns=<ns>;s=<name>`. Nothing there can be written.
  *   Boolean SByte Byte Int16 UInt16 Int32 UInt32 Int64 UInt64 Float Double String DateTime Guid ByteString
  *   LocalizedText DoubleArray           one value each that never changes, see STILL below: extremes, Korean text
  *   Bad, Uncertain                      BadSensorFailure without a value; 1.5 with UncertainLastUsableValue
@@ -23,6 +23,12 @@
  *                     UncertainLastUsableValue when c % 10 == 8, else Good
  * Tick c has the source time t0 + c * period. After --ticks C the values stay at tick C. With --history N the last N
  * values of each moving variable can be read by HistoryRead; where more are there than asked for, with continuation points.
+ *
+ * With --alarms there is Objects/Tank (`s=Tank`), which notifies, and below it what everybody may write:
+ *   TankLevel         Double 0.5; the exclusive limit alarm TankAlarm on it is low below 0.2, high above 0.8, and high
+ *                     high above 0.9
+ *   Announce          String; writing it raises an event of severity 600 with this message, in Korean
+ *   Burst             UInt32; writing n raises n such events at once, "1" to "n"
  *
  * Standard output is JSON, an object a line: {"event":"ready","url":...,"port":...,"ns":...,"period_ms":...,"t0_ns":...}
  * when clients can connect, and {"event":"stopped","ticks":...,"last_source_ns":...} at SIGTERM or SIGINT.
@@ -101,6 +107,7 @@ function options() {
       "period-ms": { type: "string", default: "100" },
       ticks: { type: "string", default: String(Number.MAX_SAFE_INTEGER) },
       history: { type: "string", default: "0" },
+      alarms: { type: "boolean", default: false },
     },
   });
   const whole = (name) => {
@@ -110,7 +117,7 @@ function options() {
   };
   if (!values.pki) throw new Error("--pki DIR: folder for the server's certificates missing");
   if (!values.port) throw new Error("--port PORT: missing");
-  return { port: whole("port"), pki: values.pki, period: Math.max(1, whole("period-ms")), ticks: whole("ticks"), history: whole("history") };
+  return { port: whole("port"), pki: values.pki, period: Math.max(1, whole("period-ms")), ticks: whole("ticks"), history: whole("history"), alarms: values.alarms };
 }
 
 function makeServer({ port, pki }) {
@@ -171,6 +178,53 @@ function addVariables(server, t0) {
   return Object.fromEntries(Object.keys(MOVING).map((name) => [name, add(name, dataTypeOf(name))]));
 }
 
+/** The tank, its alarm, and what raises events. */
+function addAlarms(server) {
+  const space = server.engine.addressSpace;
+  const namespace = space.getNamespace(NAMESPACE);
+  space.installAlarmsAndConditionsService();
+  const tank = namespace.addObject({
+    browseName: "Tank",
+    nodeId: "s=Tank",
+    eventNotifier: 1,
+    notifierOf: space.rootFolder.objects.server,
+    organizedBy: space.rootFolder.objects,
+  });
+  const add = (name, type, value) =>
+    namespace.addVariable({
+      browseName: name,
+      nodeId: `s=${name}`,
+      componentOf: tank,
+      eventSourceOf: tank,
+      dataType: type,
+      accessLevel: "CurrentRead | CurrentWrite",
+      userAccessLevel: "CurrentRead | CurrentWrite",
+      value: scalar(type, value),
+    });
+  const raise = (text) =>
+    tank.raiseEvent("BaseEventType", {
+      message: { dataType: DataType.LocalizedText, value: { locale: "ko", text } },
+      severity: { dataType: DataType.UInt16, value: 600 },
+    });
+  const level = add("TankLevel", "Double", 0.5);
+  namespace.instantiateExclusiveLimitAlarm("ExclusiveLimitAlarmType", {
+    browseName: "TankAlarm",
+    nodeId: "s=TankAlarm",
+    componentOf: tank,
+    conditionName: "TankAlarm",
+    conditionSource: level,
+    inputNode: level,
+    lowLimit: 0.2,
+    highLimit: 0.8,
+    highHighLimit: 0.9,
+    setpointNode: null,
+  });
+  add("Announce", "String", "").on("value_changed", (data) => raise(data.value.value));
+  add("Burst", "UInt32", 0).on("value_changed", (data) => {
+    for (let k = 1; k <= data.value.value; k++) raise(String(k));
+  });
+}
+
 /** Keeps the last n values of each. */
 function record(server, variables, n) {
   const space = server.engine.addressSpace;
@@ -207,11 +261,12 @@ function say(event, facts, timeName, ms) {
 
 async function main() {
   console.log = console.error; // the library chats there, and standard output is for our lines
-  const { port, pki, period, ticks, history } = options();
+  const { port, pki, period, ticks, history, alarms } = options();
   const server = makeServer({ port, pki });
   await server.initialize();
   const t0 = Date.now();
   const moving = addVariables(server, new Date(t0));
+  if (alarms) addAlarms(server);
   if (history) record(server, Object.values(moving), history);
   setAll(moving, 0, new Date(t0));
   await server.start();

@@ -216,6 +216,9 @@ class Watcher:
     def describe(self, number, description) -> None:
         """Modbus devices say nothing of their registers."""
 
+    def events(self, events) -> None:
+        """Modbus has none."""
+
     def reconnected(self, error) -> None:
         """Modbus has no sessions."""
 

@@ -112,7 +112,7 @@ class OpcUaConnector:
             polling = Polling(session, plan, outlet, self._clock, decoder, silence)
         flow = _Flow(decoder, subscription, polling, silence, history)
         if history is not None:
-            history.tell = partial(self._say, flow, outlet)
+            history.tell, history.keep = partial(self._say, flow, outlet), self._continuity.keep
         if subscription is not None and subscription.notifiers is not None:
             subscription.notifiers.tell = partial(self._say, flow, outlet)
         return flow
@@ -122,6 +122,7 @@ class OpcUaConnector:
             return False
         try:
             await connection.resume()
+            self._continuity.gaps.resumed()
             if flow.subscription is not None:
                 with connection.during("read"), anyio.fail_after(self._link.timeout):
                     await flow.subscription.recover()

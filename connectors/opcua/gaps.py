@@ -1,7 +1,8 @@
 """Gaps: the stretches of source time of which the agent has no rows, tag by tag. Pure.
 
-A gap opens when a tag's first row of a new connection comes, and lies between it and the last row before. Both ends are
-times of rows that the agent has, so nothing at them or outside is wanted. Times are ns since 1970 UTC.
+A gap opens when a tag's first row of a new session comes, and lies between it and the last row before. So it does, once
+for a tag and connection, before a row that says that the server's queue overflowed meanwhile (Flag.OVERFLOW). Both ends
+are times of rows that the agent has, so nothing at them or outside is wanted. Times are ns since 1970 UTC.
 
 A tag that was never heard has no gap. A first row whose source time does not count (Flag.RECEIVE_TIME) ends the gap at
 its receive time: the sample behind it then comes once more, at its own time. A bad row without a source time is a word
@@ -71,6 +72,8 @@ class Gaps:
         self.awaited = wanted.copy()
         """Tags of which this connection brought nothing yet."""
         self._awaits = bool(wanted.any())
+        self._spared = wanted.copy()
+        """Tags whose queue did not overflow since the connection began."""
 
     def __len__(self) -> int:
         """How many are open."""
@@ -84,6 +87,11 @@ class Gaps:
         """A new session begins: the next row of each tag may follow on a gap."""
         self.awaited = self._wanted.copy()
         self._awaits = bool(self._wanted.any())
+        self.resumed()
+
+    def resumed(self) -> None:
+        """The session goes on over another connection: what its queues did not hold is missing."""
+        self._spared = self._wanted.copy()
 
     def reset(self) -> None:
         """Nothing is known."""
@@ -99,6 +107,7 @@ class Gaps:
         if self._awaits:
             self._begin(handle, frame, sourced)
         if sourced is not None:
+            self._overflowed(handle, frame, sourced)
             handle, time = handle[sourced], time[sourced]
         self.last[handle] = np.maximum(self.last[handle], time)
 
@@ -110,9 +119,20 @@ class Gaps:
         if not len(rows):
             return
         handles, places = np.unique(handle[rows], return_index=True)
-        self.awaited[handles] = False
+        self.awaited[handles] = self._spared[handles] = False
         self._awaits = bool(self.awaited.any())
-        after, before = self.last[handles], frame.time[rows[places]]
+        self._open_before(handles, frame.time[rows[places]])
+
+    def _overflowed(self, handle: npt.NDArray[np.intp], frame: Frame, sourced: npt.NDArray[np.bool_]) -> None:
+        over = sourced & ((frame.flags & np.uint16(Flag.OVERFLOW)) != 0) & self._spared[handle]
+        if over.any():
+            _, places = np.unique(handle, return_index=True)  # later rows of a tag follow on ones in this frame
+            first = places[over[places]]
+            self._spared[handle[over]] = False
+            self._open_before(handle[first], frame.time[first])
+
+    def _open_before(self, handles: npt.NDArray[np.intp], before: Int64) -> None:
+        after = self.last[handles]
         missed = (after > 0) & (before - after > 1)
         for each in np.flatnonzero(missed).tolist():
             self._add(Gap(int(handles[each]), int(after[each]), int(before[each])))

@@ -107,6 +107,8 @@ class History:
         self._numbers, self._gaps, self._outlet, self._clock = numbers, gaps, outlet, clock
         self.tell: Callable[[], None] = _nobody
         """Called when there is another notice."""
+        self.keep = _nobody
+        """Called when gaps were found, and when they were filled."""
         self._decoder = Decoder(kernel=False)
         self._nodes: dict[int, ua.NodeId] = {}
         self._most, self._values = NODES, VALUES
@@ -172,6 +174,9 @@ class History:
 
     async def _fill(self) -> None:
         """All gaps that are due, one call after the other."""
+        open_before = len(self._gaps)
+        if open_before:
+            self.keep()
         while due := self._due():
             batch = alike(due, self._most)
             asked = self._clock.monotonic()
@@ -185,6 +190,8 @@ class History:
             except ProtocolError as error:
                 self._put_off(batch, error.cause.en)
             await anyio.sleep(max(0.0, asked + LEAST_PAUSE_S - self._clock.monotonic()))
+        if len(self._gaps) < open_before:
+            self.keep()
 
     def _due(self) -> list[Gap]:
         now = self._clock.monotonic()

@@ -23,7 +23,7 @@ from edge_agent.model.frame import Int64
 from edge_agent.newest import newest
 from edge_agent.supervise import LinkHealth, LinkSupervisor
 from tests.fixtures_servers import required
-from tests.real.relay import PASS, RESET, Relay
+from tests.real.relay import HALF_OPEN, PASS, RESET, Relay
 from tests.real.rig import config, finish, plc, start
 from tests.real.test_opcua_values import MOVING, link
 from tests.servers.process import poll
@@ -69,13 +69,13 @@ class Running:
         self.health, self.inbox = LinkHealth("plc", "opcua"), Inbox(1_000_000)
         self.frames: list[Frame] = []
         numbers = list(range(len(made.tags)))
-        self.supervisor = LinkSupervisor(
-            self.health,
-            numbers,
-            lambda: OpcUaConnector(made, numbers, SystemClock(), memory),
-            self.inbox,
-            SystemClock(),
-        )
+        self.connector: OpcUaConnector
+
+        def connector() -> OpcUaConnector:
+            self.connector = OpcUaConnector(made, numbers, SystemClock(), memory)
+            return self.connector
+
+        self.supervisor = LinkSupervisor(self.health, numbers, connector, self.inbox, SystemClock())
 
     @property
     def rows(self) -> Frame:
@@ -111,9 +111,12 @@ def link_to(url: str, server: NodeOpcua, **more) -> OpcUaLink:
     return link(url, {}, **{"tags": tags, "history": True, "timeout": "10s", "keep_alive": "10s"} | more)
 
 
-def way(name: str) -> dict[str, str]:
-    """How a node is read. This make falls over where a queue in which bad values are overflows."""
-    return {"collect": "poll", "interval": "100ms"} if name == "MovingStatus" else {"sampling": "0s"}
+def way(name: str) -> dict[str, str | int]:
+    """How a node is read. This make falls over where a queue overflows in which bad values are, or those of another's
+    queue that overflowed: those of a session that was left without a word must be longer than it lives.
+    """
+    poll = {"collect": "poll", "interval": "100ms"}
+    return poll if name == "MovingStatus" else {"sampling": "0s", "queue": 5000}
 
 
 def ticks(server: NodeOpcua, rows: Frame) -> list[int]:
@@ -156,6 +159,35 @@ async def test_what_was_missed_is_there_once_and_marked_and_came_after_what_is_l
         await one.until(lambda: all(all_there(kept, one.of(number), missed) for number in numbers))
     for number, name in enumerate(MOVING):
         check(kept, one.of(number), missed, name)
+
+
+@pytest.mark.long
+async def test_what_the_queues_of_a_session_that_went_on_did_not_hold_is_there_once(
+    node_opcua: Callable[..., NodeOpcua], tmp_path: Path
+) -> None:
+    """The line swallows everything for longer than the queues are, then the session goes on over another connection."""
+    kept, name = node_opcua(period_ms=PERIOD_MS, history=KEPT), "MovingDouble"
+    tag = {"tag": "a", "node": kept.node_id(name), "sampling": "0s", "queue": 5}
+    with Relay(kept.port) as relay:
+        await _overflowing(kept, relay, tag, tmp_path)
+
+
+async def _overflowing(kept: NodeOpcua, relay: Relay, tag: dict[str, str | int], folder: Path) -> None:
+    made = link(f"opc.tcp://127.0.0.1:{relay.port}", {}, tags=[tag], history=True, timeout="20s", keep_alive="1s")
+    async with running(made, LinkMemory(folder / "plc.json")) as one:
+        await one.until(lambda: len(one.of(0)) > 3)
+        relay.mode = HALF_OPEN
+        await one.until(lambda: relay.connections > 1)
+        relay.mode = PASS
+        await one.until(lambda: bool((one.of(0).flags & Flag.BACKFILL).any()))
+        await one.until(lambda: not len(one.connector._continuity.gaps))
+    rows = one.of(0)
+    came = ticks(kept, rows)
+    assert len(came) == len(set(came))
+    past = ticks(kept, rows.rows((rows.flags & Flag.BACKFILL) != 0))
+    assert past == list(range(past[0], past[-1] + 1))
+    assert {past[0] - 1, past[-1] + 1} <= set(came)
+    assert [rows.value(k) for k in range(len(rows))] == [MOVING["MovingDouble"](c) for c in came]
 
 
 async def test_what_was_missed_by_an_agent_that_was_killed_is_there_once(kept: NodeOpcua, tmp_path: Path) -> None:

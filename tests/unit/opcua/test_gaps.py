@@ -70,6 +70,34 @@ def test_a_word_about_the_tag_ends_nothing_and_a_sample_without_a_time_does():
     assert one.last.tolist()[2] == START + 5, "a time of our own says nothing of the source's"
 
 
+def test_what_a_queue_did_not_hold_is_missing_once_a_connection():
+    one = gaps()
+    one.connected()
+    one.see(row(0, 5))
+    one.see(row(0, 9, flags=Flag.OVERFLOW))
+    assert opened(one) == [], "the session is new: what overflows now does so all the time"
+    one.resumed()
+    one.see(row(0, 20))
+    one.see(row(0, 50, flags=Flag.OVERFLOW))
+    one.see(row(0, 70, flags=Flag.OVERFLOW))
+    assert opened(one) == [(0, 20, 50)]
+
+
+def test_a_first_row_that_says_overflow_ends_one_gap():
+    one = gaps()
+    one.see(row(0, 5))
+    one.connected()
+    one.see(row(0, 50, flags=Flag.OVERFLOW))
+    assert len(one) == 1
+    one.resumed()
+    both = Frame.concat([row(0, 60, flags=Flag.OVERFLOW), row(0, 80, flags=Flag.OVERFLOW), row(1, 80)])
+    one.see(both)
+    assert len(one) == 2
+    assert opened(one) == [(0, 5, 50)]
+    one.close(next(iter(one)))
+    assert opened(one) == [(0, 50, 60)]
+
+
 def test_nothing_is_looked_for_beyond_the_limit():
     one = gaps(limit=60)
     one.see(row(0, 0))

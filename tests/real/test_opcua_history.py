@@ -34,6 +34,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 PERIOD_MS = 50
 KEPT = 20_000
+AWAY_NS = 20 * PERIOD_MS * 1_000_000
 NAMES = ("MovingDouble", "MovingString", "MovingStatus")
 
 
@@ -123,29 +124,35 @@ def ticks(server: NodeOpcua, rows: Frame) -> list[int]:
     return [server.tick_of(time) for time in rows.time.tolist()]
 
 
-def all_there(server: NodeOpcua, rows: Frame, missed: range) -> bool:
-    return set(missed) <= set(ticks(server, rows))
+def missed(server: NodeOpcua, rows: Frame, last: int) -> set[int]:
+    """The ticks between the last one before the break and the first that came live after it."""
+    live = ticks(server, rows.rows((rows.flags & Flag.BACKFILL) == 0))
+    after = [c for c in live if c > last]
+    return set(range(last + 1, after[0])) if after else set()
 
 
-def check(server: NodeOpcua, rows: Frame, missed: range, name: str) -> None:
+def filled(server: NodeOpcua, rows: Frame, last: int) -> bool:
+    wanted = missed(server, rows, last)
+    return bool(wanted) and wanted <= set(ticks(server, rows))
+
+
+def check(server: NodeOpcua, rows: Frame, last: int, name: str) -> None:
     """Each value once and exact, those that were missed marked, and live ones before them."""
     came = ticks(server, rows)
     assert len(came) == len(set(came)), name
     assert [rows.value(k) for k in range(len(rows))] == [MOVING[name](c) for c in came], name
     past = (rows.flags & Flag.BACKFILL) != 0
-    marked = ticks(server, rows.rows(past))
-    assert set(missed) <= set(marked), name
-    assert any(c > missed[-1] for c in came[: int(np.flatnonzero(past)[0])]), "live first"
+    wanted = missed(server, rows, last)
+    assert wanted <= set(ticks(server, rows.rows(past))), name
+    assert max(came[: int(np.flatnonzero(past)[0])]) > max(wanted), "live first"
 
 
-async def cut(relay: Relay, server: NodeOpcua, one: Running, count: int) -> range:
-    """No connection, until the server is so many ticks further than what came: those that nobody told us of."""
+async def cut(relay: Relay, one: Running) -> None:
+    """No connection, for twenty ticks."""
     relay.mode = RESET
     await one.until(lambda: one.health.state != "up")
-    last = max(ticks(server, one.rows_at_source_time()))
-    await one.until(lambda: time.time_ns() > server.source_ns(last + count + 1))
-    relay.mode = PASS
-    return range(last + 1, last + count + 1)
+    end = time.time_ns() + AWAY_NS
+    await one.until(lambda: time.time_ns() > end)
 
 
 async def test_what_was_missed_is_there_once_and_marked_and_came_after_what_is_live(
@@ -155,10 +162,12 @@ async def test_what_was_missed_is_there_once_and_marked_and_came_after_what_is_l
     numbers = range(len(MOVING))
     async with running(link_to(f"opc.tcp://127.0.0.1:{relay.port}", kept), LinkMemory(tmp_path / "plc.json")) as one:
         await one.until(lambda: all(len(one.of(number)) > 3 for number in numbers))
-        missed = await cut(relay, kept, one, 20)
-        await one.until(lambda: all(all_there(kept, one.of(number), missed) for number in numbers))
+        await cut(relay, one)
+        last = [max(ticks(kept, one.of(number))) for number in numbers]
+        relay.mode = PASS
+        await one.until(lambda: all(filled(kept, one.of(number), last[number]) for number in numbers))
     for number, name in enumerate(MOVING):
-        check(kept, one.of(number), missed, name)
+        check(kept, one.of(number), last[number], name)
 
 
 @pytest.mark.long
@@ -205,15 +214,14 @@ async def test_what_was_missed_by_an_agent_that_was_killed_is_there_once(kept: N
     def in_journal(numbers: Sequence[int], since: int, *, past: bool) -> tuple[Int64, Int64]:
         return newest(journal.path, [tags.paths[number] for number in numbers], since, past=past)
 
-    last = max(ticks(kept, at_source_time(before)))
-    missed = range(last + 1, last + 21)
-    poll("some ticks", lambda: time.time_ns() > kept.source_ns(missed[-1] + 1))
+    last = [max(ticks(kept, at_source_time(before.rows(before.tag == number)))) for number in numbers]
+    await anyio.sleep(AWAY_NS / 1e9)
     async with running(made, LinkMemory(tmp_path / "plc.json", newest=in_journal)) as one:
         one.frames.append(before)
-        await one.until(lambda: all(all_there(kept, one.of(number), missed) for number in numbers))
+        await one.until(lambda: all(filled(kept, one.of(number), last[number]) for number in numbers))
     journal.close()
     for number, name in enumerate(MOVING):
-        check(kept, one.of(number), missed, name)
+        check(kept, one.of(number), last[number], name)
 
 
 @pytest.mark.long
@@ -235,14 +243,13 @@ def test_what_was_missed_while_the_agent_was_down_is_there_once(
     poll("some rows", lambda: all(len(samples(tag)) > 5 for tag in names))
     agent.signal(number)
     agent.wait(20)
-    last = max(tick for tag in names for tick in ticks(kept, samples(tag)))
-    missed = range(last + 1, last + 31)
-    poll("some ticks", lambda: time.time_ns() > kept.source_ns(missed[-1] + 1))
+    last = {tag: max(ticks(kept, samples(tag))) for tag in names}
+    time.sleep(AWAY_NS / 1e9)
     agent.start()
-    poll("all of the gap", lambda: all(all_there(kept, samples(tag), missed) for tag in names))
+    poll("all of the gap", lambda: all(filled(kept, samples(tag), last[tag]) for tag in names))
     finish(agent)
     for name in NAMES:
-        check(kept, samples(name.lower()), missed, name)
+        check(kept, samples(name.lower()), last[name.lower()], name)
     status = samples("movingstatus")
     past = status.rows((status.flags & Flag.BACKFILL) != 0)
     assert {0, Status.UNCERTAIN_LAST_USABLE_VALUE, Status.BAD_SENSOR_FAILURE} == set(past.status.tolist())

@@ -23,6 +23,7 @@ from edge_agent.model.frame import Int64
 from edge_agent.newest import newest
 from edge_agent.supervise import LinkHealth, LinkSupervisor
 from tests.fixtures_servers import required
+from tests.real.opcua_recorder import Recorder
 from tests.real.relay import HALF_OPEN, PASS, RESET, Relay
 from tests.real.rig import config, finish, plc, start
 from tests.real.test_opcua_values import MOVING, link
@@ -253,3 +254,31 @@ def test_what_was_missed_while_the_agent_was_down_is_there_once(
     status = samples("movingstatus")
     past = status.rows((status.flags & Flag.BACKFILL) != 0)
     assert {0, Status.UNCERTAIN_LAST_USABLE_VALUE, Status.BAD_SENSOR_FAILURE} == set(past.status.tolist())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("file", [None, "history.db"])
+async def test_a_server_of_another_make_that_gives_less_than_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str | None
+) -> None:
+    monkeypatch.setattr(filling, "VALUES", 7)
+    with Recorder(tmp_path, tmp_path / file if file else None) as server, Relay(server.port) as relay:
+        nodes = {"kept": "ns=2;i=1", "plain": "ns=2;i=2"}
+        made = link(f"opc.tcp://127.0.0.1:{relay.port}", nodes, history=True, timeout="10s", keep_alive="10s")
+        async with running(made, LinkMemory(tmp_path / "plc.json")) as one:
+            await one.until(lambda: all(len(one.of(number)) > 3 for number in range(2)))
+            await cut(relay, one)
+            last = max(server.tick_of(time) for time in one.of(0).time.tolist())
+            relay.mode = PASS
+            await one.until(lambda: bool((one.of(0).flags & Flag.BACKFILL).any()))
+            await one.until(lambda: not len(one.connector._continuity.gaps))
+        rows, plain = one.of(0), one.of(1)
+        came = [server.tick_of(time) for time in rows.time.tolist()]
+    past = (rows.flags & Flag.BACKFILL) != 0
+    live = [c for c, is_past in zip(came, past.tolist(), strict=True) if not is_past]
+    after = next(c for c in live if c > last)
+    assert sorted(came)[: after - min(came) + 1] == list(range(min(came), after + 1)), "each once, in time's order"
+    assert [rows.value(k) for k in range(len(rows))] == [c / 8 for c in came]
+    assert not plain.flags.any()
+    (notice,) = one.health.notices
+    assert "1 tags (plain)" in notice.text.en

@@ -57,7 +57,7 @@ def inside(times: Int64, gap: Gap) -> npt.NDArray[np.intp]:
 
 
 class Gaps:
-    """One link's, by handle. `connected` at each new session, then `see` every frame of it in turn."""
+    """One link's, by handle. `see` every frame of a session in turn; `connected` at another one."""
 
     def __init__(self, numbers: npt.NDArray[np.int32], wanted: npt.NDArray[np.bool_], limit: float) -> None:
         """`numbers[handle]` is the tag's number; of those `wanted` gaps are noted, as far back as `limit` seconds."""
@@ -69,11 +69,7 @@ class Gaps:
         self.last: Int64 = np.zeros(len(numbers), np.int64)
         """Each tag's newest source time that the agent has; 0 where it has none."""
         self._open: dict[int, list[Gap]] = {}
-        self.awaited = wanted.copy()
-        """Tags of which this connection brought nothing yet."""
-        self._awaits = bool(wanted.any())
-        self._spared = wanted.copy()
-        """Tags whose queue did not overflow since the connection began."""
+        self.connected()
 
     def __len__(self) -> int:
         """How many are open."""
@@ -86,12 +82,14 @@ class Gaps:
     def connected(self) -> None:
         """A new session begins: the next row of each tag may follow on a gap."""
         self.awaited = self._wanted.copy()
+        """Tags of which this session brought nothing yet."""
         self._awaits = bool(self._wanted.any())
         self.resumed()
 
     def resumed(self) -> None:
         """The session goes on over another connection: what its queues did not hold is missing."""
         self._spared = self._wanted.copy()
+        """Tags whose queue did not overflow since the connection began."""
 
     def reset(self) -> None:
         """Nothing is known."""

@@ -39,7 +39,6 @@ QUEUE: Final = 1000
 """Events that the server keeps for us: a storm of alarms comes within seconds."""
 REFRESH_SPACING: Final = 1.0
 """Seconds between two refreshes, and before one is asked for again while another goes on."""
-SHORTEST_RETRY: Final = 1.0
 PART: Final = "events"
 
 
@@ -154,7 +153,7 @@ class Notifiers:
             if self._refresh.is_set():
                 await self._refreshed(subscription)
             missing = any(not item.id for item in self._items.values())
-            with anyio.move_on_after(max(retry_seconds, SHORTEST_RETRY) if missing else None):
+            with anyio.move_on_after(retry_seconds if missing else None):
                 await self._refresh.wait()
 
     async def _refreshed(self, subscription: int) -> None:

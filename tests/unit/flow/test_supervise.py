@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from edge_agent.alarm import notice_event
 from edge_agent.api import (
     EdgeAgentError,
     Frame,
@@ -244,3 +245,14 @@ async def test_a_notice_is_shown_while_it_holds_and_told_once_a_severity() -> No
     assert events[0].text.ko == "plc: 곧 만료"
     assert events[0].start == events[0].end
     assert events[0].start % 86_400_000_000_000 == 0
+
+
+def test_events_of_a_source_are_filed_under_their_machine_or_the_site() -> None:
+    clock, inbox = Hours(), Inbox(10)
+    health = LinkHealth("plc", "scripted", site="plant", machines={"m0": "plant/hall/m0"})
+    outlet = LinkOutlet(health, inbox, clock)
+    told = notice_event("plant", "plc", Notice("k", Severity.NOTICE, Words("ko", "en")), 5)
+    outlet.events([replace(told, path="m0"), replace(told, path="")])
+    _, events = inbox.take(0.0)
+    assert [event.path for event in events] == ["plant/hall/m0", "plant"]
+    assert health.state == "up"

@@ -184,6 +184,11 @@ def test_an_event_is_one_point_from_open_to_close():
     assert closed.fields == opened.fields | {"state": '"closed', "end_ms": str(T0_MS + 1500)}
 
 
+def test_evidence_may_have_texts():
+    plan, _ = plan_of(events=(event_of(evidence={"severity": 500.0, "source": "탱크"}),))
+    assert points_of(plan)[0].fields["evidence"] == '"{"severity": 500.0, "source": "탱크"}'
+
+
 def test_an_event_of_a_site_has_no_empty_tags():
     plan, _ = plan_of(events=(event_of(path="siheung"),))
     assert points_of(plan)[0].tags == (("site", "siheung"), ("detector", "hampel"))

@@ -167,8 +167,8 @@ class Memory(Protocol):
         """What was kept of `part` under this identity, as JSON reads it; empty where there is nothing."""
         ...
 
-    def keep(self, part: str, identity: str, learned: Mapping[str, Any]) -> None:
-        """Keeps `learned` (what JSON can hold) in place of what was kept of `part`."""
+    def keep(self, part: str, identity: str, learned: Mapping[str, Any], *, soon: bool = False) -> None:
+        """Keeps `learned` (what JSON can hold) in place of what was kept of `part`; if `soon`, on disk in seconds."""
         ...
 
     def forget(self, part: str, reason: str) -> None:

@@ -8,7 +8,7 @@ once in the log, and the link learns anew.
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 from uuid import uuid4
@@ -24,6 +24,8 @@ from edge_agent.replacement import replace
 _log = structlog.get_logger("memory")
 SCHEMA: Final = 1
 WRITE_EVERY_S: Final = 30.0
+SOON_S: Final = 1.0
+"""From what is pressing to the disk: what comes meanwhile goes with it."""
 
 
 class Newest(Protocol):
@@ -35,10 +37,13 @@ class Newest(Protocol):
 
 
 class LinkMemory:
-    """One link's. See `api.Memory` for its three verbs; they never touch the disk but at the first use."""
+    """One link's. See `api.Memory` for its verbs; but for `newest` they touch the disk only at the first use."""
 
-    def __init__(self, path: Path, run: str = "", newest: Newest | None = None) -> None:
-        self.run, self._newest = run or uuid4().hex, newest
+    def __init__(
+        self, path: Path, run: str = "", newest: Newest | None = None, press: Callable[[], None] | None = None
+    ) -> None:
+        """`press` is called when what was kept is to be on disk soon; the others are as in `api.Memory`."""
+        self.run, self._newest, self._press = run or uuid4().hex, newest, press
         self._path = path
         self._parts: dict[str, dict[str, Any]] | None = None
         self._used: set[str] = set()
@@ -51,13 +56,15 @@ class LinkMemory:
         kept = self._all().get(part)
         return kept["learned"] if kept is not None and kept["identity"] == identity else {}
 
-    def keep(self, part: str, identity: str, learned: Mapping[str, Any]) -> None:
+    def keep(self, part: str, identity: str, learned: Mapping[str, Any], *, soon: bool = False) -> None:
         """See `api.Memory`."""
         fresh = {"identity": identity, "learned": dict(learned)}
         self._used.add(part)
         if self._all().get(part) != fresh:
             self._all()[part] = fresh
             self._changed = True
+            if soon and self._press is not None:
+                self._press()
 
     def forget(self, part: str, reason: str) -> None:
         """See `api.Memory`."""
@@ -107,15 +114,24 @@ class Memories:
         """`newest` reads the journal, where there is one: see `api.Memory`."""
         self._folder, self._run, self._newest = folder, uuid4().hex, newest
         self._links: dict[str, LinkMemory] = {}
+        self._pressed = anyio.Event()
 
     def of(self, link: str) -> LinkMemory:
         """The memory of the link with this name."""
-        return self._links.setdefault(link, LinkMemory(self._folder / f"{link}.json", self._run, self._newest))
+        return self._links.setdefault(
+            link, LinkMemory(self._folder / f"{link}.json", self._run, self._newest, self._press)
+        )
+
+    def _press(self) -> None:
+        self._pressed.set()
 
     async def run(self) -> None:
         """Writes what has changed now and then; never returns of itself."""
         while True:
-            await anyio.sleep(WRITE_EVERY_S)
+            with anyio.move_on_after(WRITE_EVERY_S):
+                await self._pressed.wait()
+            await anyio.sleep(SOON_S)
+            self._pressed = anyio.Event()
             await self.write()
 
     async def write(self) -> None:

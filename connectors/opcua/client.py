@@ -112,7 +112,8 @@ class OpcUaConnector:
             polling = Polling(session, plan, outlet, self._clock, decoder, silence)
         flow = _Flow(decoder, subscription, polling, silence, history)
         if history is not None:
-            history.tell, history.keep = partial(self._say, flow, outlet), self._continuity.keep
+            history.tell = partial(self._say, flow, outlet)
+            history.keep = partial(self._continuity.keep, soon=True)
         if subscription is not None and subscription.notifiers is not None:
             subscription.notifiers.tell = partial(self._say, flow, outlet)
         return flow

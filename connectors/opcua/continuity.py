@@ -103,11 +103,11 @@ class Continuity:
             return True
         return False
 
-    def keep(self) -> None:
-        """Notes in the memory what is known now."""
+    def keep(self, *, soon: bool = False) -> None:
+        """Notes in the memory what is known now; `soon` as in `api.Memory`."""
         if self._memory is not None and self.wanted:
             learned = {"run": self._memory.run, "at": self._clock.wall(), "tags": self.gaps.kept(self._keys)}
-            self._memory.keep(PART, IDENTITY, learned)
+            self._memory.keep(PART, IDENTITY, learned, soon=soon)
 
     async def tend(self) -> None:
         """`keep` now and then, for ever."""

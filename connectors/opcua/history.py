@@ -107,7 +107,7 @@ class History:
         self._numbers, self._gaps, self._outlet, self._clock = numbers, gaps, outlet, clock
         self.tell: Callable[[], None] = _nobody
         """Called when there is another notice."""
-        self.keep = _nobody
+        self.keep: Callable[[], None] = _nobody
         """Called when gaps were found, and when they were filled."""
         self._decoder = Decoder(kernel=False)
         self._nodes: dict[int, ua.NodeId] = {}

@@ -25,8 +25,9 @@ from edge_agent.supervise import LinkHealth, LinkSupervisor
 from tests.fixtures_servers import required
 from tests.real.opcua_recorder import Recorder
 from tests.real.relay import HALF_OPEN, PASS, RESET, Relay
-from tests.real.rig import config, finish, plc, start
+from tests.real.rig import config, finish, hub, plc, start, stored
 from tests.real.test_opcua_values import MOVING, link
+from tests.servers.databases import InfluxDB
 from tests.servers.process import poll
 from tests.servers.sources import NodeOpcua
 from tests.unit.journal.material import open_journal, table
@@ -226,15 +227,19 @@ async def test_what_was_missed_by_an_agent_that_was_killed_is_there_once(kept: N
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_what_was_missed_while_the_agent_was_down_is_there_once(
-    kept: NodeOpcua, tmp_path: Path, number: signal.Signals
+    kept: NodeOpcua, tmp_path: Path, influxdb: InfluxDB, number: signal.Signals
 ) -> None:
+    """In the journal, and at the hub: there `quality` tells which they are."""
     tags = [
         {"tag": name.lower(), "node": kept.node_id(name), "machine": "m0", "interval": "100ms"} | way(name)
         for name in NAMES
     ]
-    agent = start(tmp_path, config([plc(kept.url, {}, history=True, tags=tags)]))
+    links = [plc(kept.url, {}, history=True, tags=tags)]
+    sections = config(links, [hub(influxdb)], detection={"enabled": True})
+    agent = start(tmp_path, sections, HUB_TOKEN=influxdb.token)
     names = [tag["tag"] for tag in tags]
     store = History(tmp_path / "agent" / "state" / "journal")
 
@@ -248,12 +253,24 @@ def test_what_was_missed_while_the_agent_was_down_is_there_once(
     time.sleep(AWAY_NS / 1e9)
     agent.start()
     poll("all of the gap", lambda: all(filled(kept, samples(tag), last[tag]) for tag in names))
+    snapshot = agent.until("all of it at the hub", lambda s: s["ledger"][0]["waiting"] < 200)
+    assert snapshot["machines"][0]["tags"][0]["value"] > (max(missed(kept, samples(names[0]), last[names[0]])) / 8)
     finish(agent)
     for name in NAMES:
         check(kept, samples(name.lower()), last[name.lower()], name)
     status = samples("movingstatus")
     past = status.rows((status.flags & Flag.BACKFILL) != 0)
     assert {0, Status.UNCERTAIN_LAST_USABLE_VALUE, Status.BAD_SENSOR_FAILURE} == set(past.status.tolist())
+    at_hub = stored(influxdb, "movingdouble")
+    for c in missed(kept, samples(names[0]), last[names[0]]):
+        assert at_hub[kept.source_ns(c) // 1_000_000] == c / 8
+    marked = influxdb.query_influxql(
+        "SELECT backfill, quality FROM quality WHERE signal = 'movingdouble' AND backfill = 1"
+    )
+    assert marked
+    assert {kept.tick_of(row["time"]) for row in marked} <= missed(kept, samples(names[0]), last[names[0]])
+    raised = influxdb.query_influxql("SELECT id, detector, severity FROM event WHERE signal = 'movingdouble'")
+    assert [row for row in raised if row["detector"] not in ("bad", "stale")] == []
 
 
 @pytest.mark.long

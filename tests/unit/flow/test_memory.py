@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from edge_agent import memory as memory_module
 from edge_agent.memory import LinkMemory, Memories
 
 
@@ -82,3 +84,21 @@ async def test_a_disk_that_takes_nothing_is_said_once(tmp_path: Path) -> None:
             await memories.write()
     assert [log["event"] for log in logs] == ["memory_not_written"]
     assert memories.of("plc").recall("unit1", "id") == {"x": 2}
+
+
+@pytest.mark.anyio
+async def test_what_is_pressing_is_on_disk_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "WRITE_EVERY_S", 600.0)
+    monkeypatch.setattr(memory_module, "SOON_S", 0.01)
+    memories, path = Memories(tmp_path), tmp_path / "plc.json"
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(memories.run)
+        memories.of("plc").keep("unit1", "id", {"x": 1})
+        await anyio.sleep(0.1)
+        assert not path.exists()
+        memories.of("plc").keep("unit2", "id", {"x": 2}, soon=True)
+        with anyio.fail_after(30):
+            while not path.exists():
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    assert LinkMemory(path).recall("unit2", "id") == {"x": 2}

@@ -20,6 +20,7 @@ from connectors.opcua.notifier import EventBooks
 from connectors.opcua.plan import make_plan
 from connectors.opcua.polling import Polling
 from connectors.opcua.subscription import Subscription
+from connectors.opcua.survey import KOREAN_FIRST
 from edge_agent.api import Clock, EdgeAgentError, Memory, NotConnected, Notice, Outlet, Severity, TimedOut, Words
 
 SHORTEST_SILENCE: Final = 10.0
@@ -81,7 +82,9 @@ class OpcUaConnector:
             self._continuity.keep()
 
     async def _run(self, outlet: Outlet) -> None:
-        async with opened(self._link, self._clock, channel_seconds=self._channel_seconds) as connection:
+        locales = KOREAN_FIRST if self._books.books else ("en",)  # sentences are for people, and these are there
+        channel = self._channel_seconds
+        async with opened(self._link, self._clock, channel_seconds=channel, locales=locales) as connection:
             flow = await self._begun(connection, outlet)
             pause = 0.0
             while True:

@@ -3,7 +3,8 @@
 A plain event is an event of ours that begins and ends at its time. A condition with an active state (Part 9, 5.8) is
 one that begins when it becomes active and ends when it becomes inactive; it is told again while it lasts only when it
 gets worse. A branch, an earlier state that nobody acknowledged, is no event. A refresh repeats what is known: a plain
-event is known by its EventId, a condition by its state; a condition that a refresh leaves out is over.
+event is known by its EventId, a condition by its state. A condition that a refresh leaves out is over, and so is one
+that it says to be active only since later: that is another event.
 """
 
 import hashlib
@@ -22,6 +23,8 @@ MOST_OPEN: Final = 5000
 """Conditions that are held; more at once is a server gone wild, and the oldest of them are no longer followed."""
 OLDEST_NS: Final = 10 * 365 * 86_400 * 1_000_000_000
 """No condition has lasted longer than ten years: a server that says so has no clock."""
+LEAST_REST_NS: Final = 1_000_000_000
+"""A condition that a refresh says to be active since later than this after we knew it began was over in between."""
 _LONGEST_NAME: Final = 120
 _MS: Final = 1_000_000
 _CRITICAL: Final = 801
@@ -76,15 +79,7 @@ class ConditionBook:
         if self._seen is None:
             return []
         gone, self._seen = [one for one in self.open if one not in self._seen], None
-        return [
-            _ended(
-                self.open.pop(one),
-                now,
-                Label("[해제, 연결이 끊긴 동안]", "[over, while not connected]"),
-                {"end_unseen": 1.0},
-            )
-            for one in gone
-        ]
+        return [_unseen(self.open.pop(one), now) for one in gone]
 
     def _is_known(self, told: Told) -> bool:
         """Whether it was told already; servers that give no EventId are believed."""
@@ -117,9 +112,11 @@ class ConditionBook:
             return [_ended(known, moment, Label("[해제]", "[over]"), _facts(told, kind))]
         if known is None:
             return self._opened(told, kind, moment)
-        name = severity_of(told.severity)
+        if self._seen is not None and moment == told.changed and moment > known.start + LEAST_REST_NS:
+            del self.open[told.condition]
+            return [_unseen(known, moment), *self._opened(told, kind, moment)]
         worse = self._opening(told, kind, known.detector, known.start)
-        again = replace(worse, id=known.id, severity=max(known.severity, name))
+        again = replace(worse, id=known.id, severity=max(known.severity, worse.severity))
         self.open[told.condition] = again
         return [again] if again.severity > known.severity else []
 
@@ -182,6 +179,11 @@ def _ended(event: Event, end: int, mark: Label, facts: Mapping[str, float | str]
     text = Label(f"{mark.ko} {event.text.ko}", f"{mark.en} {event.text.en}")
     end = max(end, event.start)
     return replace(event, state=EventState.CLOSED, end=end, text=text, evidence={**event.evidence, **facts})
+
+
+def _unseen(event: Event, latest: int) -> Event:
+    """It was over at some time before `latest`, while nobody listened."""
+    return _ended(event, latest, Label("[해제, 연결이 끊긴 동안]", "[over, while not connected]"), {"end_unseen": 1.0})
 
 
 def _sentence(told: Told, kind: EventType) -> str:

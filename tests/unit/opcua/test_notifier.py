@@ -62,6 +62,11 @@ def notifiers(server, memory=None, **events):
     return Notifiers(server, EventBooks(link({}, events=events or True), memory), FIRST, out, SystemClock()), out
 
 
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    monkeypatch.setattr("connectors.opcua.notifier.REFRESH_SPACING", 0.01)
+
+
 @asynccontextmanager
 async def tended(made, retry_seconds=60.0):
     async with anyio.create_task_group() as group:

@@ -135,7 +135,7 @@ class Filling:
     async def run(self) -> Collector:
         async with anyio.create_task_group() as group:
             group.start_soon(self.history.tend)
-            with anyio.fail_after(20):
+            with anyio.fail_after(50):
                 while len(self.gaps) or not self.history._learned:
                     await anyio.sleep(0.001)
             group.cancel_scope.cancel()
@@ -316,7 +316,7 @@ async def test_what_was_not_handed_over_stays_missing():
     one.out.shut()
     async with anyio.create_task_group() as group:
         group.start_soon(one.history.tend)
-        with anyio.fail_after(20):
+        with anyio.fail_after(50):
             while not one.out.waiting:
                 await anyio.sleep(0.001)
         group.cancel_scope.cancel()

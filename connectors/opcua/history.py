@@ -26,6 +26,7 @@ from connectors.opcua.decoder import Decoder
 from connectors.opcua.frames import past_frame, source_times
 from connectors.opcua.gaps import Gap, Gaps, alike, inside
 from connectors.opcua.inquiry import Inquiry
+from connectors.opcua.refill import Refill, asleep, given_up, unable
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.target import locate
 from connectors.opcua.wire import Past, broken, split_history
@@ -116,6 +117,8 @@ class History:
         self._unable: set[int] = set()
         self._asleep: set[int] = set()
         self._failed: dict[int, str] = {}
+        self._refill = Refill()
+        self._called = link.name, link.machine or ""
 
     # -- what a person should know -------------------------------------------------------------------------------------
 
@@ -124,9 +127,9 @@ class History:
         """What of the tags' history can't be had."""
         reason = next(iter(self._failed.values()), "")
         said = (
-            ("opcua_history", self._unable, _unable),
-            ("opcua_historizing", self._asleep, _asleep),
-            ("opcua_history_gap", self._failed, _given_up),
+            ("opcua_history", self._unable, unable),
+            ("opcua_historizing", self._asleep, asleep),
+            ("opcua_history_gap", self._failed, given_up),
         )
         return tuple(
             Notice(key, Severity.NOTICE, text(self._names(handles), reason)) for key, handles, text in said if handles
@@ -141,14 +144,17 @@ class History:
 
     async def tend(self) -> None:
         """Learns what the server has, then fills the gaps that are there and those that come, for ever."""
-        await anyio.sleep(AFTER_S)
-        while True:
-            if not self._learned:
-                with suppress(UaStatusCodeError, TimeoutError, ProtocolError):
-                    await self._learn()
-            if self._learned:
-                await self._fill()
-            await anyio.sleep(LOOK_S if self._learned else RETRY_S)
+        try:
+            await anyio.sleep(AFTER_S)
+            while True:
+                if not self._learned:
+                    with suppress(UaStatusCodeError, TimeoutError, ProtocolError):
+                        await self._learn()
+                if self._learned:
+                    await self._fill()
+                await anyio.sleep(LOOK_S if self._learned else RETRY_S)
+        finally:
+            self._tell_refill()
 
     async def _learn(self) -> None:
         """Where the nodes are now, and which of them have a history that we may read."""
@@ -192,6 +198,13 @@ class History:
             await anyio.sleep(max(0.0, asked + LEAST_PAUSE_S - self._clock.monotonic()))
         if len(self._gaps) < open_before:
             self.keep()
+        if not len(self._gaps):
+            self._tell_refill()
+
+    def _tell_refill(self) -> None:
+        if self._refill.rows:
+            refill, self._refill = self._refill, Refill()
+            self._outlet.events([refill.event(*self._called)])
 
     def _due(self) -> list[Gap]:
         now = self._clock.monotonic()
@@ -235,6 +248,7 @@ class History:
         frame = Frame.concat([frame for _, frame in taken.rows])
         if len(frame):
             await self._outlet.put(frame)
+            self._refill.add(frame)
         for gap, rows in taken.rows:
             self._gaps.filled(gap, int(rows.time[-1]))
         for gap in taken.done:
@@ -329,28 +343,3 @@ def _moment(ns: int, *, later: int = 0) -> datetime:
 
 def _nobody() -> None:
     """Where nobody wants to know."""
-
-
-def _unable(names: Words, _: str) -> Words:
-    return Words(
-        f"서버가 과거 값을 읽게 하지 않는 {names.ko}: 끊긴 동안의 값은 채울 수 없습니다. 서버에서 이력 저장"
-        "(AccessLevel의 HistoryRead)을 켜거나 이 태그의 history를 끄십시오",
-        f"the server lets nobody read the history of {names.en}: what it measured while the link was down can't be "
-        "filled in. Switch history on in the server (AccessLevel HistoryRead), or `history` off for them",
-    )
-
-
-def _asleep(names: Words, _: str) -> Words:
-    return Words(
-        f"서버가 지금 이력을 저장하지 않는 {names.ko}: Historizing이 꺼져 있어 끊긴 동안의 값이 없을 수 있습니다. "
-        "서버에서 이력 저장을 켜십시오",
-        f"the server is not recording the history of {names.en}: Historizing is off, so what it measured while the "
-        "link was down may be missing. Switch recording on in the server",
-    )
-
-
-def _given_up(names: Words, reason: str) -> Words:
-    return Words(
-        f"끊긴 동안의 값을 채우지 못한 {names.ko}: 서버의 답 {reason}. 이 구간은 비어 있습니다",
-        f"a gap of {names.en} could not be filled in: the server says {reason}. It stays empty",
-    )

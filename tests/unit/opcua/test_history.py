@@ -21,7 +21,7 @@ from connectors.opcua.config import OpcUaLink
 from connectors.opcua.gaps import Gaps
 from connectors.opcua.history import History
 from connectors.opcua.wire import split_history
-from edge_agent.api import Flag, Frame, Kind, ProtocolError, Status, SystemClock
+from edge_agent.api import EventState, Flag, Frame, Kind, ProtocolError, Status, SystemClock
 from tests.conformance.rig import Collector
 
 pytestmark = pytest.mark.anyio
@@ -136,7 +136,7 @@ class Filling:
         async with anyio.create_task_group() as group:
             group.start_soon(self.history.tend)
             with anyio.fail_after(50):
-                while len(self.gaps) or not self.history._learned:
+                while len(self.gaps) or not self.history._learned or self.history._refill.rows:
                     await anyio.sleep(0.001)
             group.cancel_scope.cancel()
         return self.out
@@ -163,6 +163,12 @@ async def test_rows_of_all_kinds_come_as_they_are_and_marked():
     assert (details.StartTime, len(nodes)) == (moment(0), 3)
     assert details.NumValuesPerNode == filling.VALUES
     assert one.history.notices == ()
+    (event,) = out.happened
+    assert (event.path, event.detector, event.state) == ("m", "link/plc/history", EventState.CLOSED)
+    assert (event.start - START, event.end - START) == (SECOND, 50 * SECOND)
+    assert event.evidence == {"rows": 6.0, "tags": 2.0}
+    assert "6 values of 2 tags" in event.text.en
+    assert "값 6개(태그 2개)" in event.text.ko
     assert one.gaps.last.tolist() == [START + 100 * SECOND] * 3
 
 
@@ -224,7 +230,7 @@ async def test_a_continuation_point_that_is_not_known_any_more_begins_anew_from_
 async def test_where_there_is_nothing_there_is_nothing_to_say(status: int):
     one = Filling(lambda details, nodes: [result([], status) for _ in nodes])
     await one.run()
-    assert (len(one.server.calls), one.out.frames, one.history.notices) == (1, [], ())
+    assert (len(one.server.calls), one.out.frames, one.history.notices, one.out.happened) == (1, [], (), [])
 
 
 @pytest.mark.parametrize("status", [0x8072_0000, 0x801F_0000, 0x800B_0000])

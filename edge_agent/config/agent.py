@@ -6,6 +6,7 @@ from pydantic import Field, SerializeAsAny
 
 from edge_agent.config.base import (
     Duration,
+    FalseAlarms,
     FilePath,
     LabelSection,
     Language,
@@ -33,6 +34,8 @@ class MachineSection(Section):
     line: Name
     machine_class: Signal = Field(alias="class")
     label: LabelSection = LabelSection()
+    cycle: Signal | None = None
+    """The machine's tag (role `counter` or `state`) that counts its cycles or tells its phases."""
 
 
 class JournalSection(Section):
@@ -66,6 +69,8 @@ class DetectionSection(Section):
     """A deviation must last this long before it opens an event."""
     off_delay: Duration = Field(default="10s")  # type: ignore[assignment]  # the same
     """An event closes when its cause has been gone this long."""
+    max_false_alarms: FalseAlarms = Field(default="0.1/tag/week")  # type: ignore[assignment]  # the same
+    """Bearable false alarms of a tag by its machine's cycles; the default is one of a machine of 20 tags in 3 days."""
     checkpoint_interval: Duration = Field(default="5min")  # type: ignore[assignment]  # the same
 
 

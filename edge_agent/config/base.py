@@ -15,6 +15,8 @@ _UNITS: Final = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\s*")
 _SIZES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _SIZE: Final = re.compile(r"\s*(\d+)\s*(B|KiB|MiB|GiB)\s*")
+_FALSE_ALARMS: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*tag\s*/\s*(day|week|month)\s*")
+_PER_WEEK: Final = {"day": 7.0, "week": 1.0, "month": 7.0 / 30.0}
 NAME: Final = r"^[a-z][a-z0-9_-]{0,62}$"
 SIGNAL: Final = r"^[a-z][a-z0-9_]{0,62}$"
 
@@ -33,6 +35,13 @@ def _bytes(text: Any) -> int:
     return int(match[1]) * _SIZES[match[2]]
 
 
+def _per_week(text: Any) -> float:
+    match = _FALSE_ALARMS.fullmatch(text) if isinstance(text, str) else None
+    if match is None or not 1e-4 <= (rate := float(match[1]) * _PER_WEEK[match[2]]) <= 1e3:
+        raise ValueError("false_alarms")
+    return rate
+
+
 def _beside_the_file(value: Any, info: ValidationInfo) -> Any:
     folder = (info.context or {}).get("folder")
     return (Path(value) if folder is None else Path(folder) / value) if isinstance(value, str) else value
@@ -48,6 +57,8 @@ Duration = Annotated[float, BeforeValidator(_seconds)]
 """Seconds, written with a unit: `100ms`, `1s`, `5min`, `1h`, `30d`."""
 Size = Annotated[int, BeforeValidator(_bytes)]
 """Bytes, written with a unit: `64MiB`, `2GiB`."""
+FalseAlarms = Annotated[float, BeforeValidator(_per_week)]
+"""False alarms of one tag in a week, written with the time: `1/tag/week`, `0.5/tag/day`, `1/tag/month`."""
 Name = Annotated[str, Field(pattern=NAME)]
 """A name in paths and topics: small letters, digits, `-` and `_`, starting with a letter."""
 Signal = Annotated[str, Field(pattern=SIGNAL)]

@@ -19,12 +19,13 @@ from edge_agent.config.document import Path as Steps
 from edge_agent.config.place import Place
 from edge_agent.config.words import fault
 from edge_agent.errors import Fault
-from edge_agent.model.tag import TagTable
+from edge_agent.model.tag import Role, TagTable
 
 MAX_SIGNALS: Final = 180
 """Fields of one measurement and machine that the hub's database takes gladly."""
 RESERVED: Final = ("event", "quality")
 """Measurements that the agent fills itself: no machine class may be called so."""
+_COUNTS_CYCLES: Final = (Role.COUNTER, Role.STATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,22 @@ def journal_faults(document: Document, config: AgentConfig) -> Iterator[Fault]:
         found = document.find(("journal", "max_bytes"))
         found = found if found.key == "max_bytes" else document.find(("journal", "segment_bytes"))
         yield fault("journal.room", document.value_place(found))
+
+
+def cycle_faults(document: Document, config: AgentConfig, tags: TagTable) -> Iterator[Fault]:
+    """A machine's cycles are counted by one of its own tags."""
+    for place, machine in enumerate(config.machines):
+        own = {tag.name: tag for tag in tags if tag.machine.name == machine.name}
+        if machine.cycle is None or not own:
+            continue
+        here = document.value_place(document.find(("machines", place, "cycle")))
+        able = {name for name, tag in own.items() if tag.role in _COUNTS_CYCLES}
+        tag = own.get(machine.cycle)
+        if tag is None:
+            hint = advice.instead(machine.cycle, able or set(own))
+            yield fault("cycle.tag", here, machine=machine.name, tag=machine.cycle, advice=hint)
+        elif machine.cycle not in able:
+            yield fault("cycle.role", here, tag=machine.cycle, role=tag.role.value)
 
 
 def warnings_of(document: Document, config: AgentConfig, tags: TagTable) -> Iterator[Fault]:

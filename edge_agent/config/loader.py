@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from edge_agent.config import advice
 from edge_agent.config.agent import AgentConfig
 from edge_agent.config.base import LinkSection, ProfileSection, Section, SinkSection, TagSection
-from edge_agent.config.crosscheck import Crosscheck, journal_faults, warnings_of
+from edge_agent.config.crosscheck import Crosscheck, cycle_faults, journal_faults, warnings_of
 from edge_agent.config.document import Document, ListNode, MapNode, Node, parse
 from edge_agent.config.document import Path as Steps
 from edge_agent.config.numbering import number, with_paths
@@ -147,6 +147,9 @@ class _Loading:
             raise self._error()
         config = with_paths(config, self.path.parent)
         tags, numbers = number(config)
+        self.faults += cycle_faults(document, config, tags)
+        if self.faults:
+            raise self._error()
         return Loaded(config, tags, numbers, (*missing, *self.cautions, *warnings_of(document, config, tags)))
 
     def _error(self) -> ConfigError:

@@ -40,6 +40,7 @@ URLS: Final = ("url_parsing", "url_syntax_violation", "url_too_long", "url_schem
 KEYWORDS: Final[dict[str, str]] = {
     "duration": "duration",
     "size": "size",
+    "false_alarms": "false_alarms",
     "secret_one_of": "secret.one_of",
     "range_order": "range.order",
     "opcua_node": "opcua.node",

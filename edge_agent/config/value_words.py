@@ -185,6 +185,27 @@ VALUES: Final[dict[str, Entry]] = {
         "max_bytes를 늘리거나 segment_bytes를 줄이십시오. 예: max_bytes: 2GiB, segment_bytes: 8MiB",
         "Raise max_bytes or lower segment_bytes, for example max_bytes: 2GiB, segment_bytes: 8MiB.",
     ),
+    "cycle.tag": entry(
+        "EA-126",
+        "'cycle': 설비 '{machine}'에는 태그 '{tag}'이(가) 없습니다.",
+        "'cycle': machine '{machine}' has no tag '{tag}'.",
+        "{advice}",
+        "{advice}",
+    ),
+    "cycle.role": entry(
+        "EA-126",
+        "'cycle': 태그 '{tag}'의 role이 {role}이라서 사이클을 셀 수 없습니다.",
+        "'cycle': tag '{tag}' has the role {role}, so it cannot count cycles.",
+        "사이클을 세거나 단계를 알리는 태그를 쓰고, 그 태그에 role: counter 또는 role: state를 쓰십시오.",
+        "Name the tag that counts the cycles or tells their phases, and give that tag role: counter or role: state.",
+    ),
+    "false_alarms": entry(
+        "EA-126",
+        "'{key}': {got}은(는) 오경보 횟수로 읽을 수 없습니다.",
+        "'{key}': {got} is not a number of false alarms.",
+        "태그 하나에 일정 기간 동안 견딜 수 있는 횟수를 쓰십시오. 예: 1/tag/week, 0.5/tag/day, 1/tag/month",
+        "Write how many are bearable of one tag in a time, for example 1/tag/week, 0.5/tag/day or 1/tag/month.",
+    ),
     "value.refused": entry(
         "EA-121",
         "'{key}': {got}을(를) 받아들일 수 없습니다 ({problem}).",

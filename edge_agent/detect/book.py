@@ -282,6 +282,10 @@ class Book:
         """The number of the machine and link that a tag belongs to."""
         return int(self._units.of_tag[tag])
 
+    def telling(self) -> set[int]:
+        """Tags that have an open event of their own."""
+        return {tag for (tag, _), known in self.deviations.items() if known.event is not None}
+
     @property
     def open_events(self) -> list[Event]:
         """Events that have not ended, oldest first."""

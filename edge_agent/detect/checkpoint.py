@@ -22,6 +22,7 @@ import numpy as np
 from analytics.kernels import layout as at
 from analytics.kernels.layout import Float64, Int64
 from edge_agent.detect.book import Book
+from edge_agent.detect.cycle_book import CycleBook
 from edge_agent.detect.deviation import Deviation, Group
 from edge_agent.detect.outage import Outage
 from edge_agent.errors import DetectionError, Words
@@ -29,7 +30,7 @@ from edge_agent.model import Event, EventClass, EventState, Label, Severity, Tag
 from edge_agent.replacement import replace
 
 SCHEMA: Final = 1
-_UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile, zlib.error)
+UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class Checkpoint:
@@ -47,7 +48,7 @@ class Checkpoint:
         packed = io.BytesIO()
         columns = {"state": state, "parameters": parameters, "context": context}
         np.savez_compressed(packed, allow_pickle=False, **columns, meta=np.frombuffer(meta, np.uint8))
-        _replace(self._state, packed.getvalue())
+        replace_file(self._state, packed.getvalue())
 
     def load_state(self, state: Int64, parameters: Float64, context: Float64) -> list[DetectionError]:
         """Fills in the rows of tags whose parameters have not changed; what could not be read is set aside."""
@@ -55,8 +56,8 @@ class Checkpoint:
             return []
         try:
             stored, old, memory, paths = _read_state(self._state)
-        except _UNREADABLE as error:
-            return [_set_aside(self._state, error)]
+        except UNREADABLE as error:
+            return [set_aside(self._state, error)]
         for number, path in enumerate(paths):
             tag = self._tags.number(path)
             if tag < 0:
@@ -68,7 +69,7 @@ class Checkpoint:
 
     # -- what is under way ---------------------------------------------------------------------------------------------
 
-    def save_book(self, book: Book) -> None:
+    def save_book(self, book: Book, cycles: CycleBook) -> None:
         """Raises DetectionError where the disk refuses."""
         paths = self._tags.paths
         unit = {number: paths[min(outage.members)] for number, outage in book.outages.items() if outage.members}
@@ -83,27 +84,29 @@ class Checkpoint:
                  "members": [paths[tag] for tag in sorted(outage.members)]}
                 for number, outage in book.outages.items() if number in unit
             ],
+            "cycles": cycles.document(),
             "recent": {paths[tag]: past for tag, past in book.recent.items()},
             "row_time": {paths[known.tag]: int(book.row_time[known.tag]) for known in book.deviations.values()},
             "peak": {paths[known.tag]: float(book.peak[known.tag]) for known in book.deviations.values()},
         }  # fmt: skip  # one line a list
-        _replace(self._book, json.dumps(document, ensure_ascii=False).encode())
+        replace_file(self._book, json.dumps(document, ensure_ascii=False).encode())
 
-    def load_book(self, book: Book, now: float) -> list[DetectionError]:
+    def load_book(self, book: Book, cycles: CycleBook, now: float) -> list[DetectionError]:
         """Goes on with what was under way; events of tags that are gone are closed at the next occasion."""
         try:
             document = json.loads(self._book.read_bytes()) if self._book.exists() else None
             if document is not None and document["schema"] != SCHEMA:
                 raise ValueError(f"schema {document['schema']}")
             book.restore(*self._under_way(document or {}, book), now)
-        except _UNREADABLE as error:
-            return [_set_aside(self._book, error)]
+            cycles.restore((document or {}).get("cycles", []), event_of)
+        except UNREADABLE as error:
+            return [set_aside(self._book, error)]
         return []
 
     def _under_way(self, document: dict[str, Any], book: Book) -> tuple[list[Deviation], list[Outage]]:
         number, deviations, outages = self._tags.number, [], []
         for item in document.get("deviations", ()):
-            event = _event(item["event"])
+            event = event_of(item["event"])
             tag = number(item["tag"])
             if tag >= 0:
                 known = {**item, "tag": tag, "group": Group(item["group"]), "event": event}
@@ -111,7 +114,7 @@ class Checkpoint:
             elif event is not None:
                 book.orphans.append(event)
         for item in document.get("outages", ()):
-            event, members = _event(item["event"]), {number(path) for path in item["members"]} - {-1}
+            event, members = event_of(item["event"]), {number(path) for path in item["members"]} - {-1}
             if event is not None and members:
                 outages.append(Outage(book.unit_of(min(members)), members, event, item["ended"]))
             elif event is not None:
@@ -125,7 +128,8 @@ class Checkpoint:
         return deviations, outages
 
 
-def _event(item: dict[str, Any] | None) -> Event | None:
+def event_of(item: dict[str, Any] | None) -> Event | None:
+    """The event that is stored as `item`."""
     if item is None:
         return None
     kinds = {"event_class": EventClass(item["event_class"]), "severity": Severity(item["severity"])}
@@ -154,7 +158,8 @@ def _check_words(state: Int64) -> None:
             raise ValueError(f"impossible state in word {column}")
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Raises DetectionError where the disk refuses."""
     try:
         replace(path, content)
     except OSError as error:
@@ -166,7 +171,8 @@ def _replace(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _set_aside(path: Path, error: Exception) -> DetectionError:
+def set_aside(path: Path, error: Exception) -> DetectionError:
+    """Moves a file that cannot be read out of the way, and says so."""
     aside = path.with_name(path.name + ".damaged")
     moved = True
     try:

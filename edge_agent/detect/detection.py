@@ -14,6 +14,9 @@ from edge_agent.config.agent import DetectionSection
 from edge_agent.detect.book import Book
 from edge_agent.detect.checkpoint import Checkpoint
 from edge_agent.detect.context import Context
+from edge_agent.detect.cycle import Cycles
+from edge_agent.detect.cycle_book import CycleBook
+from edge_agent.detect.cycle_checkpoint import CycleCheckpoint
 from edge_agent.detect.deviation import GROUP_BITS, Deviation, Group, class_of_status
 from edge_agent.detect.engine import load_engine
 from edge_agent.detect.parameters import parameters
@@ -41,10 +44,13 @@ class Detection:
         self._state = at.new_state(len(tags))
         self._context = Context(tags, config.learn_time)
         self._book = Book(tags, config, self._state, self._parameters)
+        self._cycles = Cycles(tags, config.max_false_alarms)
+        self._cycle_book = CycleBook(tags, self._cycles)
         self._seen = np.full(len(tags), self._now(), np.int64)
         self._stale = np.zeros(len(tags), bool)
         self._explained = np.zeros(len(tags), np.int64)
         self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, tags)
+        self._cycle_checkpoint = None if checkpoint is None else CycleCheckpoint(checkpoint, tags, self._cycles)
         self._written = self._clock.monotonic()
         self.refused: DetectionError | None = None
         """Why the checkpoint could not be written the last time; None where it could."""
@@ -54,7 +60,7 @@ class Detection:
     @property
     def open_events(self) -> list[Event]:
         """Events that have not ended, oldest first."""
-        return self._book.open_events
+        return sorted([*self._book.open_events, *self._cycle_book.open_events], key=lambda event: event.start)
 
     def learning(self) -> tuple[int, int]:
         """How many tags the learned detectors still learn (or settle on, after a change), and how many they watch.
@@ -79,7 +85,8 @@ class Detection:
         self._book.note(rows, score)
         self._changes(frame, rows, mask, changed, now)
         self._arrived(frame, now)
-        return self._ended(now, tick=False)
+        cycles = self._of_cycles(rows, frame)
+        return [*self._ended(now, tick=False), *cycles]
 
     def tick(self) -> list[Event]:
         """Looks for tags that have gone silent, and lets delays run out; to be called about once a second."""
@@ -98,6 +105,8 @@ class Detection:
         if self._checkpoint is not None:
             stored = self._checkpoint
             self._write(lambda: stored.save_state(self._state, self._parameters, self._context.memory))
+            if self._cycle_checkpoint is not None:
+                self._write(self._cycle_checkpoint.save)
             self._save_book(stored)
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -116,6 +125,15 @@ class Detection:
         excused = on_change & (self._explained > 0) & (self._explained >= self._seen - margin)
         out: npt.NDArray[np.bool_] = excused | at.rests(self._state, self._parameters)
         return out
+
+    def _of_cycles(self, rows: Block, frame: Frame) -> list[Event]:
+        """What the cycles say that ended with these rows."""
+        found = self._cycles.take(rows, frame.kind)
+        if not found:
+            return []
+        events = self._cycle_book.take(found, self._book.telling)
+        self._book.changed |= bool(events)
+        return events
 
     def _changes(
         self, frame: Frame, rows: Block, mask: npt.NDArray[np.uint16], changed: npt.NDArray[np.int64], now: float
@@ -160,7 +178,7 @@ class Detection:
         return events
 
     def _save_book(self, stored: Checkpoint) -> None:
-        self._book.changed = not self._write(lambda: stored.save_book(self._book))
+        self._book.changed = not self._write(lambda: stored.save_book(self._book, self._cycle_book))
         self._written = self._clock.monotonic()
 
     def _write(self, write: Callable[[], None]) -> bool:
@@ -175,7 +193,8 @@ class Detection:
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.notices += checkpoint.load_state(self._state, self._parameters, self._context.memory)
-        self.notices += checkpoint.load_book(self._book, self._clock.monotonic())
+        self.notices += [] if self._cycle_checkpoint is None else self._cycle_checkpoint.load()
+        self.notices += checkpoint.load_book(self._book, self._cycle_book, self._clock.monotonic())
         for known in self._book.deviations.values():
             if known.bits & at.STALE and not known.ended:
                 self._stale[known.tag] = True

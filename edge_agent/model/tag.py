@@ -48,6 +48,8 @@ class Machine:
     name: str
     machine_class: str
     label: Label = field(default_factory=Label)
+    cycle: str = ""
+    """The tag that counts its cycles or tells its phases; empty where its cycles are not watched."""
 
     @property
     def path(self) -> str:

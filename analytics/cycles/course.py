@@ -8,15 +8,15 @@ than `MARGIN` times the farthest that was seen while all was well. So a young co
 
 *Learning.* A figure is told first and learned afterwards; where it is beyond its limit it is not learned. It is silent
 for its first cycles, and one that would have spoken in them learns for twice as long, up to `LONGEST`. Afterwards what
-is normal follows with a delay: cycles are summed up in blocks (a quarter of what is known, `BLOCK` at most), and a block
+is normal follows with a delay: cycles are summed up in blocks (a quarter of what is known, `BLOCK` at most), and one
 counts only when the next one is full. A fault that grows slowly is so compared with the time before it, and once it is
 found the blocks that it may have begun in are thrown away. `MEMORY` cycles weigh in what is normal.
 
 Excursions of at most `BRIEF` cycles that come again and again are the machine's nature: after `BRIEF_TIMES` of them
-they are learned too. What stays beyond for `ACCEPT` times its learning is the new normal: the figure learns anew, and
-`relearned` says so.
+the limit grows beyond them. What stays beyond for `ACCEPT` times its learning is the new normal: the figure learns
+anew, and `relearned` says so.
 
-NaN says nothing and changes nothing. State is one row of `WIDTH` float64 words a figure, so a restart goes on bit by bit.
+NaN says nothing and changes nothing. State is one row of `WIDTH` float64 words a figure: a restart goes on bit by bit.
 """
 
 import math
@@ -41,7 +41,11 @@ BLOCK: Final = 500.0
 BLOCK_LEAST: Final = 8.0
 CALM: Final = 0.8
 LONGEST: Final = 4000.0
-BRIEF: Final = 3
+STEADIEST: Final = 1e-4
+"""No figure is steadier than this share of itself."""
+TINY: Final = 1e-9
+BRIEF: Final = 20
+"""One odd cycle stays in the slowest average for so long."""
 BRIEF_TIMES: Final = 3
 ACCEPT: Final = 3.0
 """A deviation that has lasted so many times the learning is the new normal."""
@@ -76,14 +80,7 @@ class Course:
         self.relearned: Flags = np.zeros(len(state), bool)
         """Figures that the last cycle made to learn anew."""
 
-        self._known, self._waiting, self._present = (
-            state[:, at : at + SUMMARY] for at in (KNOWN, WAITING, PRESENT)
-        )
-
-    @property
-    def cycles(self) -> float:
-        """Cycles that are known, of the figure that came most often."""
-        return float(self._known[:, 0].max(initial=0.0))
+        self._known, self._waiting, self._present = (state[:, at : at + SUMMARY] for at in (KNOWN, WAITING, PRESENT))
 
     @property
     def normal(self) -> Float64:
@@ -116,7 +113,7 @@ class Course:
         fires = score > 1.0
         natural = self._nature(told, fires)
         self._present[fires & ~natural] = self._waiting[fires & ~natural] = 0.0
-        self._note(told & (~fires | natural))
+        self._note(told & ~fires)
         self._commit(young)
         self.relearned = (self.state[:, BEYOND] > 0) & (self.state[:, BEYOND] >= ACCEPT * self.state[:, READY])
         self.state[self.relearned] = 0.0
@@ -128,11 +125,11 @@ class Course:
         level = self.state[:, LEVEL]
         level += np.where(told[:, None], gain * (np.where(told, figure, 0.0)[:, None] - level), 0.0)
 
-    def _distance(self, more: npt.ArrayLike) -> Float64:
+    def _distance(self, more: Float64 | float) -> Float64:
         """Of the averages from their means; `more` widens the variance."""
         spread = np.sqrt(self._known[:, _VARIANCE] * more + self._floor[:, None] ** 2 + self.state[:, WANDER, None])
-        apart = np.abs(self.state[:, LEVEL] - self._known[:, _MEAN])
-        out: Float64 = apart / np.maximum(spread, np.finfo(float).tiny)
+        mean = self._known[:, _MEAN]
+        out: Float64 = np.abs(self.state[:, LEVEL] - mean) / np.maximum(spread, STEADIEST * np.abs(mean) + TINY)
         return out
 
     def _scores(self, chance: float) -> Float64:
@@ -158,6 +155,8 @@ class Course:
         excursions += told & ~fires & (beyond > 0) & (beyond <= BRIEF)
         beyond[:] = np.where(told, np.where(fires, beyond + 1.0, 0.0), beyond)
         out: Flags = fires & (excursions >= BRIEF_TIMES) & (beyond <= BRIEF)
+        farthest = self._known[:, _FARTHEST]
+        np.copyto(farthest, np.maximum(farthest, self._distance(1.0)), where=out[:, None])
         return out
 
     def _note(self, which: Flags) -> None:

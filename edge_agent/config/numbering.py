@@ -41,9 +41,13 @@ def number(config: AgentConfig) -> tuple[TagTable, dict[str, list[int]]]:
     """All tags in configuration order, and each link's numbers."""
     machines = {
         section.name: Machine(
-            config.site.name, section.line, section.name, section.machine_class, _label(section.label),
+            config.site.name,
+            section.line,
+            section.name,
+            section.machine_class,
+            _label(section.label),
             section.cycle or "",
-        )  # fmt: skip  # the machine's fields in their order
+        )
         for section in config.machines
     }
     tags: list[Tag] = []

@@ -74,8 +74,30 @@ class Finding:
 
 
 @dataclass(slots=True)
+class Pace:
+    """Of one kind of cycle: the seconds that one takes, and those that were seen in all."""
+
+    usual: float = 0.0
+    seen: float = 0.0
+
+    def takes(self, whole: float) -> bool:
+        """Learns from a cycle of `whole` seconds; False where the machine must have stood still in it."""
+        if self.usual and whole > PAUSE * self.usual:
+            self.usual *= 1.05  # a machine that was made slower for good is not silent for ever
+            return False
+        self.usual = self.usual + 0.1 * (whole - self.usual) if self.usual else whole
+        self.seen += whole
+        return True
+
+    @property
+    def ease(self) -> float:
+        """So many times wider are the limits yet."""
+        return 1.0 + YOUNG * max(0.0, 1.0 - self.seen / DAYS)
+
+
+@dataclass(slots=True)
 class CyclingMachine:
-    """A machine whose cycles are watched; arrays of tag numbers. `begin` is 0 where the cycle under way is not whole."""
+    """A machine whose cycles are watched; arrays of tag numbers. `begin`: 0 where the cycle under way is not whole."""
 
     path: str
     cycle: int
@@ -90,8 +112,7 @@ class CyclingMachine:
     phase: float = np.nan
     begin: int = 0
     courses: dict[Key, Course] = field(default_factory=dict)
-    usual: dict[Key, float] = field(default_factory=dict)
-    """Seconds that a cycle of each kind takes."""
+    paces: dict[Key, Pace] = field(default_factory=dict)
 
     def course(self, key: Key) -> Course:
         """The course of a kind of cycle, now the one seen last."""
@@ -100,17 +121,12 @@ class CyclingMachine:
         while len(self.courses) > MOST_KINDS:
             gone = next(iter(self.courses))
             del self.courses[gone]
-            self.usual.pop(gone, None)
+            self.paces.pop(gone, None)
         return found
 
-    def paused(self, key: Key, whole: float) -> bool:
-        """Whether a cycle took so long that the machine must have stood still; learns how long they take."""
-        usual = self.usual.get(key, whole)
-        if whole > PAUSE * usual:
-            self.usual[key] = usual * 1.05  # a machine that was made slower for good is not silent for ever
-            return True
-        self.usual[key] = usual + 0.1 * (whole - usual)
-        return False
+    def pace(self, key: Key) -> Pace:
+        """The pace of a kind of cycle."""
+        return self.paces.setdefault(key, Pace())
 
 
 class Cycles:
@@ -145,6 +161,8 @@ class Cycles:
 
     def _of_machine(self, number: int, rows: "_Rows") -> list[Finding]:
         machine, found = self.machines[number], []
+        at_begin = rows.time <= machine.begin  # a counter's value of the moment of the change, in a later frame
+        self._first[rows.tag[at_begin]] = rows.value[at_begin]
         for time, value in rows.changes(machine.cycle, machine.phase):
             before = rows.time <= time
             self._add(rows.some(before))
@@ -181,7 +199,7 @@ class Cycles:
         self._sum[every] += np.nan_to_num(self._held[every]) * lasted
         self._span[every] += lasted
         jumped = machine.kind.counts and not 0.0 < value - machine.phase < 1.5
-        if machine.begin and time > machine.begin and not jumped:
+        if machine.begin and time > machine.begin and np.isfinite(value) and not jumped:
             finding = self._compare(number, time, (time - machine.begin) * 1e-9)
         self._since[every], self._first[every] = time, self._held[every]
         self._sum[every] = self._span[every] = 0.0
@@ -193,17 +211,14 @@ class Cycles:
     def _compare(self, number: int, time: int, whole: float) -> Finding | None:
         machine = self.machines[number]
         key = self._key(machine)
-        if machine.paused(key, whole):
+        pace = machine.pace(key)
+        if not pace.takes(whole):
             return None
         course, figure = machine.course(key), self._figures(machine, whole)
         normal, spread = course.normal, course.spread
-        score = course.judge(figure, self._per_second * whole, _learning(whole), machine.ease * self._young(course, whole))
+        score = course.judge(figure, self._per_second * whole, _learning(whole), machine.ease * pace.ease)
         relearned = bool(course.relearned.any())
         return Finding(number, key, machine.begin, time, score, figure, normal, spread, relearned)
-
-    @staticmethod
-    def _young(course: Course, whole: float) -> float:
-        return 1.0 + YOUNG * max(0.0, 1.0 - course.cycles * whole / DAYS)
 
     def _key(self, machine: CyclingMachine) -> Key:
         states, settings = machine.states, machine.settings

@@ -137,13 +137,14 @@ class CycleBook:
         if number >= 0:
             tag = self._tags[number]
             label = Label(
-                f"{tag.label.in_language('ko', tag.name)} {what.ko}", f"{tag.label.in_language('en', tag.name)} {what.en}"
+                f"{tag.label.in_language('ko', tag.name)} {what.ko}",
+                f"{tag.label.in_language('en', tag.name)} {what.en}",
             )
-        value, normal, spread = (
-            f"{column[figure]:.4g}" for column in (found.figure, found.normal, found.spread)
-        )
+        value, normal, spread = (f"{column[figure]:.4g}" for column in (found.figure, found.normal, found.spread))
         shown = f"{value} {unit}".rstrip()
-        return Label(f"{label.ko} {shown}(평소 {normal} ± {spread})", f"{label.en} {shown} (usually {normal} ± {spread})")
+        return Label(
+            f"{label.ko} {shown}(평소 {normal} ± {spread})", f"{label.en} {shown} (usually {normal} ± {spread})"
+        )
 
     def _evidence(self, found: Finding, shown: list[int]) -> dict[str, float]:
         out = {"score": float(found.score.max())}

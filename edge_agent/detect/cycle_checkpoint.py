@@ -1,7 +1,7 @@
 """What is known of machines' cycles, on disk: one file beside the checkpoint, `<path>.cycles.npz`, replaced as a whole.
 
 `state` holds the rows of all courses one after the other (bit for bit), `meta` (JSON as bytes) whose they are: of each
-machine its path, cycle tag, figures and kind of cycles, and of each course its key, figures and usual time. A machine
+machine its path, cycle tag, figures and kind of cycles, and of each course its key and pace. A machine
 whose figures are not the stored ones (a tag was added) learns anew, and that is said. The cycle that was under way at
 the end is not kept: after a start the first whole one is compared.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from analytics.cycles.course import WIDTH, Course
 from analytics.kernels.layout import Float64
 from edge_agent.detect.checkpoint import UNREADABLE, replace_file, set_aside
-from edge_agent.detect.cycle import Cycles, CyclingMachine
+from edge_agent.detect.cycle import Cycles, CyclingMachine, Pace
 from edge_agent.detect.cycle_kind import CycleKind
 from edge_agent.errors import DetectionError, Words
 from edge_agent.model import TagTable
@@ -43,7 +43,9 @@ class CycleCheckpoint:
         replace_file(self._file, packed.getvalue())
 
     def _meta(self, number: int, machine: CyclingMachine) -> dict[str, Any]:
-        courses = [[list(key), machine.usual.get(key)] for key in machine.courses]
+        courses = [
+            [list(key), pace.usual, pace.seen] for key, pace in ((key, machine.pace(key)) for key in machine.courses)
+        ]
         return {"path": machine.path, "figures": self._names(number), "kind": machine.kind.document(),
                 "courses": courses}  # fmt: skip  # one line a list
 
@@ -62,7 +64,7 @@ class CycleCheckpoint:
         except UNREADABLE as error:
             for machine in self._cycles.machines:
                 machine.courses.clear()
-                machine.usual.clear()
+                machine.paces.clear()
             return [set_aside(self._file, error)]
 
     def _fill(self, state: Float64, machines: list[dict[str, Any]]) -> list[DetectionError]:
@@ -81,10 +83,9 @@ class CycleCheckpoint:
                 continue
             machine = self._cycles.machines[known]
             machine.kind = CycleKind.of(machine.kind.states, item["kind"])
-            for (key, usual), rows_of in zip(item["courses"], stored, strict=True):
+            for (key, usual, seen), rows_of in zip(item["courses"], stored, strict=True):
                 machine.courses[tuple(map(float, key))] = Course(rows_of.copy(), machine.floor)
-                if usual is not None:
-                    machine.usual[tuple(map(float, key))] = float(usual)
+                machine.paces[tuple(map(float, key))] = Pace(float(usual), float(seen))
         return notices
 
 

@@ -104,9 +104,7 @@ class Detection:
         """Writes the checkpoint. Where the disk refuses, `notices` says so and detection goes on."""
         if self._checkpoint is not None:
             stored = self._checkpoint
-            self._write(lambda: stored.save_state(self._state, self._parameters, self._context.memory))
-            if self._cycle_checkpoint is not None:
-                self._write(self._cycle_checkpoint.save)
+            self._write(lambda: self._save_state(stored))
             self._save_book(stored)
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -129,7 +127,7 @@ class Detection:
     def _of_cycles(self, rows: Block, frame: Frame) -> list[Event]:
         """What the cycles say that ended with these rows."""
         found = self._cycles.take(rows, frame.kind)
-        if not found:
+        if not (found or self._cycle_book.orphans):
             return []
         events = self._cycle_book.take(found, self._book.telling)
         self._book.changed |= bool(events)
@@ -176,6 +174,11 @@ class Detection:
         if self._book.changed and self._checkpoint is not None and now - self._written >= 1.0:
             self._save_book(self._checkpoint)
         return events
+
+    def _save_state(self, stored: Checkpoint) -> None:
+        stored.save_state(self._state, self._parameters, self._context.memory)
+        if self._cycle_checkpoint is not None:
+            self._cycle_checkpoint.save()
 
     def _save_book(self, stored: Checkpoint) -> None:
         self._book.changed = not self._write(lambda: stored.save_book(self._book, self._cycle_book))

@@ -127,7 +127,7 @@ class Caster:
         values |= {
             "part": "HSG-4410",
             "running": True,
-            "warm_up": self._warm_up > 0,
+            "warm_up": self._warm_up > 0 or (f["cold_start"] > 0 and not self._cold),
             "melt_sv": MELT,
             "melt_mv": 100.0 * self._output,
             "reject": self._reject,

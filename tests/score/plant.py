@@ -165,7 +165,8 @@ def report(days: list[Days], trials: list[Trial], out: Path) -> bool:
     right = sum(each.right_class for each in found) / max(len(found), 1)
     tags = sum(each.right_tag for each in found) / max(len(found), 1)
     span, false = sum(each.days for each in days), sum(len(each.events) for each in days)
-    print(f"class {right:.0%} (goal 80%), tag named {tags:.0%}; traps alarmed: {[e.fault for e in trials if e.difficulty == 'trap' and e.found]}")
+    alarmed = [each.fault for each in trials if each.difficulty == "trap" and each.found]
+    print(f"class {right:.0%} (goal 80%), tag named {tags:.0%}, traps that alarmed: {alarmed}")
     print(f"false events: {false} in {span:g} machine-days = {false / span:.2f} a day (goal 0.5)")
     for each in days:
         print(f"  {each.machine}: {len(each.events)} in {each.days:g} days")

@@ -1,4 +1,4 @@
-"""One machine of the virtual plant in its own time, through detection as live: what it shows, and what is said of it."""
+"""One machine of the virtual plant in its own time, through detection as live: what it shows, what is said of it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,14 @@ MACHINES = {
 }
 
 
-CYCLE_TAG = {"ht1": "phase", "press200": "stroke_count", "dc350": "shot_count", "imm110": "shot_count", "ni3": "rack_count", "weld1": "bead_count"}
+CYCLE_TAG = {
+    "ht1": "phase",
+    "press200": "stroke_count",
+    "dc350": "shot_count",
+    "imm110": "shot_count",
+    "ni3": "rack_count",
+    "weld1": "bead_count",
+}
 
 
 @dataclass

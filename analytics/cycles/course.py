@@ -8,9 +8,9 @@ than `MARGIN` times the farthest that was seen while all was well. So a young co
 
 *Learning.* A figure is told first and learned afterwards; where it is beyond its limit it is not learned. It is silent
 for its first cycles, and one that would have spoken in them learns for twice as long, up to `LONGEST`. Afterwards what
-is normal follows with a delay: cycles are summed up in blocks (a quarter of what is known, `BLOCK` at most), and one
+is normal follows with a delay: cycles are summed up in blocks (a quarter of what is known, `longest` at most), and one
 counts only when the next one is full. A fault that grows slowly is so compared with the time before it, and once it is
-found the blocks that it may have begun in are thrown away. `MEMORY` cycles weigh in what is normal.
+found the blocks that it may have begun in are thrown away. `MEMORY` blocks weigh in what is normal.
 
 Excursions of at most `BRIEF` cycles that come again and again are the machine's nature: after `BRIEF_TIMES` of them
 the limit grows beyond them. What stays beyond for `ACCEPT` times its learning is the new normal: the figure learns
@@ -35,9 +35,9 @@ FREEDOM: Final = WEIGHTS / (2.0 - WEIGHTS)
 """Independent cycles in one, as far as the variance of an average tells (Roberts 1959)."""
 LEAST: Final = 12.0
 """Degrees of freedom below which nothing is said."""
-MEMORY: Final = 4000.0
+MEMORY: Final = 8.0
+"""So many of the longest blocks weigh in what is known."""
 MARGIN: Final = 1.25
-BLOCK: Final = 500.0
 BLOCK_LEAST: Final = 8.0
 CALM: Final = 0.8
 LONGEST: Final = 4000.0
@@ -100,11 +100,11 @@ class Course:
         out: Flags = (count > 0) & (count < self.state[:, READY])
         return out
 
-    def judge(self, figure: Float64, chance: float, learn: float, ease: Float64) -> Float64:
+    def judge(self, figure: Float64, chance: float, learn: float, longest: float, ease: Float64) -> Float64:
         """Score of each figure of a cycle, as a multiple of its limit (0: nothing to say), and learns from it.
 
-        `chance`: of a false alarm of one figure in one cycle. `learn`: cycles before a figure speaks. `ease`: so many
-        times wider is each figure's limit.
+        `chance`: of a false alarm of one figure in one cycle. `learn`: cycles before a figure speaks. `longest`: cycles
+        of a block at most. `ease`: so many times wider is each figure's limit.
         """
         told = np.isfinite(figure)
         self._move(figure, told)
@@ -114,7 +114,7 @@ class Course:
         natural = self._nature(told, fires)
         self._present[fires & ~natural] = self._waiting[fires & ~natural] = 0.0
         self._note(told & ~fires)
-        self._commit(young)
+        self._commit(young, longest)
         self.relearned = (self.state[:, BEYOND] > 0) & (self.state[:, BEYOND] >= ACCEPT * self.state[:, READY])
         self.state[self.relearned] = 0.0
         return score
@@ -165,19 +165,19 @@ class Course:
         one = np.concatenate([which[:, None], self.state[:, LEVEL], np.zeros_like(far), far], axis=1)
         _merge(self._present, one, which, math.inf)
 
-    def _commit(self, young: Flags) -> None:
+    def _commit(self, young: Flags, longest: float) -> None:
         """Moves full blocks on; what is young learns at once."""
-        block = np.clip(0.25 * self._known[:, 0], BLOCK_LEAST, BLOCK)
+        block = np.clip(0.25 * self._known[:, 0], BLOCK_LEAST, longest)
         full = (self._present[:, 0] >= block) | (young & (self._present[:, 0] > 0))
         old = full & (self._waiting[:, 0] > 0)
         step = self._waiting[:, _MEAN.start] - self._known[:, _MEAN.start]
         wander = self.state[:, WANDER]
         wander[old & ~young] = np.maximum(CALM * wander, step**2)[old & ~young]
-        _merge(self._known, self._waiting, old, MEMORY)
+        _merge(self._known, self._waiting, old, MEMORY * longest)
         self._waiting[full] = self._present[full]
         self._present[full] = 0.0
         at_once = young & (self._waiting[:, 0] > 0)
-        _merge(self._known, self._waiting, at_once, MEMORY)
+        _merge(self._known, self._waiting, at_once, MEMORY * longest)
         self._waiting[at_once] = 0.0
 
 

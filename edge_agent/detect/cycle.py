@@ -34,6 +34,9 @@ FEW: Final = 3
 PAUSE: Final = 3.0
 LEARN: Final = 100.0
 LEARN_TIME: Final = 3600.0
+BLOCK: Final = 500.0
+BLOCK_TIME: Final = 4 * 3600.0
+"""What is normal follows in blocks of `BLOCK` cycles, or of so many seconds where these are more cycles."""
 LEARN_SLOW: Final = 12.0
 SLOW: Final = 600.0
 """Cycles are compared after `LEARN` of a kind and `LEARN_TIME` seconds of them; those longer than `SLOW` seconds after
@@ -216,7 +219,8 @@ class Cycles:
             return None
         course, figure = machine.course(key), self._figures(machine, whole)
         normal, spread = course.normal, course.spread
-        score = course.judge(figure, self._per_second * whole, _learning(whole), machine.ease * pace.ease)
+        longest, ease = max(BLOCK, BLOCK_TIME / whole), machine.ease * pace.ease
+        score = course.judge(figure, self._per_second * whole, _learning(whole), longest, ease)
         relearned = bool(course.relearned.any())
         return Finding(number, key, machine.begin, time, score, figure, normal, spread, relearned)
 

@@ -30,7 +30,7 @@ EPOCH = 1_700_000_000_000_000_000
 SAMPLE = 1.0
 """Seconds between two looks at a signal that moves faster: what a technician asks of a server by default."""
 FRAME = 5.0
-"""Seconds of rows in one frame; time passes in such steps."""
+"""Seconds of rows in one frame; time passes in such steps, or in halves of a cycle."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ class Run:
         self._shown: dict[str, Value] = {}
         self._looked = dict.fromkeys(self._points, -1e9)
         self._rows = Rows()
-        self._due = FRAME
+        self._frame = min(FRAME, self.cycle / 2)
+        self._due = 0.0
 
     def forked(self) -> Run:
         """The same machine and detection, from now on apart."""
@@ -184,7 +185,7 @@ class Run:
             self._rows = Rows()
         events = [*events, *self.detection.tick()]
         self.said += [Said(self.clock.now, event) for event in events if event.state is EventState.OPEN]
-        self._due = self.model.time + FRAME
+        self._due = self.model.time + self._frame
 
 
 def _tag(point: Point, machine: Machine) -> Tag:

@@ -18,7 +18,7 @@ def course(figures: int = 1, floor: float = 0.0) -> Course:
 def judged(known: Course, rows: np.ndarray, learn: float = LEARN) -> np.ndarray:
     """Scores of rows [cycles, figures]."""
     ease = np.ones(rows.shape[1])
-    return np.array([known.judge(row, CHANCE, learn, ease) for row in rows])
+    return np.array([known.judge(row, CHANCE, learn, 500.0, ease) for row in rows])
 
 
 def noise(cycles: int, figures: int = 1, seed: int = 1) -> np.ndarray:
@@ -105,7 +105,7 @@ def test_a_deviation_that_stays_becomes_the_new_normal_and_says_so() -> None:
     judged(known, noise(500))
     said = []
     for row in noise(320, seed=7) + 40.0:
-        known.judge(row, CHANCE, LEARN, np.ones(1))
+        known.judge(row, CHANCE, LEARN, 500.0, np.ones(1))
         said.append(bool(known.relearned[0]))
     assert said.count(True) == 1
     assert said.index(True) >= 290

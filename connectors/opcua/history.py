@@ -21,6 +21,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 
 from connectors.opcua import faults
 from connectors.opcua.config import OpcUaLink
+from connectors.opcua.connection import STUMBLES
 from connectors.opcua.decode import BARE
 from connectors.opcua.decoder import Decoder
 from connectors.opcua.frames import past_frame, source_times
@@ -118,6 +119,8 @@ class History:
         self._asleep: set[int] = set()
         self._failed: dict[int, str] = {}
         self._refill = Refill()
+        self._noted = 0
+        """Gaps that were open when they were kept last."""
         self._called = link.name, link.machine or ""
 
     # -- what a person should know -------------------------------------------------------------------------------------
@@ -148,7 +151,7 @@ class History:
             await anyio.sleep(AFTER_S)
             while True:
                 if not self._learned:
-                    with suppress(UaStatusCodeError, TimeoutError, ProtocolError):
+                    with suppress(TimeoutError, ProtocolError, *STUMBLES):
                         await self._learn()
                 if self._learned:
                     await self._fill()
@@ -180,9 +183,7 @@ class History:
 
     async def _fill(self) -> None:
         """All gaps that are due, one call after the other."""
-        open_before = len(self._gaps)
-        if open_before:
-            self.keep()
+        self._note()
         while due := self._due():
             batch = alike(due, self._most)
             asked = self._clock.monotonic()
@@ -195,11 +196,16 @@ class History:
                 self._put_off(batch, "Timeout")
             except ProtocolError as error:
                 self._put_off(batch, error.cause.en)
+            except STUMBLES as error:
+                self._put_off(batch, type(error).__name__)
             await anyio.sleep(max(0.0, asked + LEAST_PAUSE_S - self._clock.monotonic()))
-        if len(self._gaps) < open_before:
+        self._note()
+        self._tell_refill()
+
+    def _note(self) -> None:
+        if len(self._gaps) != self._noted:
+            self._noted = len(self._gaps)
             self.keep()
-        if not len(self._gaps):
-            self._tell_refill()
 
     def _tell_refill(self) -> None:
         if self._refill.rows:

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.opcua import history as filling
+from connectors.opcua.browse_path import parse_path
 from connectors.opcua.config import OpcUaLink
 from connectors.opcua.gaps import Gaps
 from connectors.opcua.history import History
@@ -86,6 +87,9 @@ class Server:
         self.calls.append((details, list(nodes)))
         return response(self.answer(details, list(nodes)))
 
+    async def translate_browsepaths_to_nodeids(self, paths: Any) -> list[ua.BrowsePathResult]:
+        return [ua.BrowsePathResult(StatusCode=ua.StatusCode(ua.UInt32(0x806F_0000))) for _ in paths]
+
     async def read_values(self, numbers: Any) -> list[object]:
         return [self.limit]
 
@@ -126,11 +130,14 @@ class Filling:
             for handle in handles:
                 self.gaps.see(Frame.of_floats([NUMBERS[handle]], START + at * SECOND, [0.0]))
         self.history = History(self.server, made_link(), NUMBERS, self.gaps, self.out, SystemClock())  # type: ignore[arg-type]  # a session of ours
-        self.notices = 0
-        self.history.tell = self._told
+        self.notices = self.kept = 0
+        self.history.tell, self.history.keep = self._told, self._keep
 
     def _told(self) -> None:
         self.notices += 1
+
+    def _keep(self) -> None:
+        self.kept += 1
 
     async def run(self) -> Collector:
         async with anyio.create_task_group() as group:
@@ -288,7 +295,7 @@ async def test_a_server_for_which_it_is_too_much_is_asked_for_less(fault: str):
         assert one.history.notices == ()
 
 
-@pytest.mark.parametrize("fault", ["too many", "slow", "broken", "no end"])
+@pytest.mark.parametrize("fault", ["too many", "slow", "broken", "no end", "strange"])
 async def test_what_fails_every_time_is_given_up_and_told(fault: str):
     def answer(details: Any, nodes: Any) -> list[ua.HistoryReadResult]:
         match fault:
@@ -296,6 +303,8 @@ async def test_what_fails_every_time_is_given_up_and_told(fault: str):
                 raise UaStatusCodeError(0x80B9_0000)
             case "slow":
                 raise TimeoutError
+            case "strange":
+                raise AttributeError("what the vendor raises over bytes that it does not expect")
             case "broken":
                 return [result([], 0x8002_0000) for _ in nodes]
             case _:
@@ -344,3 +353,20 @@ async def test_responses_are_taken_apart_as_the_vendor_put_them_together(
     for cut in range(len(raw) - 4):
         with pytest.raises(ProtocolError):
             split_history(raw[:cut])
+
+
+async def test_a_gap_that_must_wait_is_noted_once():
+    """Of a node that is not there now: it may be at the next connection."""
+    one = Filling(stored({2: [(7, 1.0, 0)]}))
+    one.history._addresses = [parse_path("/Objects/nsu=urn:not:there;x"), *one.history._addresses[1:]]
+    async with anyio.create_task_group() as group:
+        group.start_soon(one.history.tend)
+        with anyio.fail_after(50):
+            while not one.out.happened:
+                await anyio.sleep(0.001)
+        for _ in range(50):
+            await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
+    assert one.seconds(1) == [7]
+    assert [gap.handle for gap in one.gaps] == [0]
+    assert one.kept == 2, "as they were found, and as they were filled"

@@ -50,8 +50,8 @@ def demo_config(
     config: dict[str, Any] = {
         "site": {"name": SITE, "label": {"ko": "시연 공장", "en": "demo plant"}},
         "machines": [
-            _machine("ht1", "heat", "heat_furnace", "1호 침탄로", "carburising furnace 1"),
-            _machine("press200", "forming", "press", "200톤 프레스", "200 t press"),
+            _machine("ht1", "heat", "heat_furnace", "1호 침탄로", "carburising furnace 1", cycle="phase"),
+            _machine("press200", "forming", "press", "200톤 프레스", "200 t press", cycle="stroke_count"),
         ],
         "links": [
             _instruments(ports[INSTRUMENTS]),
@@ -91,8 +91,8 @@ def expected_paths() -> list[str]:
     ]
 
 
-def _machine(name: str, line: str, machine_class: str, ko: str, en: str) -> dict[str, Any]:
-    return {"name": name, "line": line, "class": machine_class, "label": {"ko": ko, "en": en}}
+def _machine(name: str, line: str, machine_class: str, ko: str, en: str, *, cycle: str) -> dict[str, Any]:
+    return {"name": name, "line": line, "class": machine_class, "label": {"ko": ko, "en": en}, "cycle": cycle}
 
 
 def _sink(influx: Influx) -> dict[str, Any]:

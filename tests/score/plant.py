@@ -180,9 +180,3 @@ def main(out: Path, seed: int, machines: list[str]) -> bool:
         days.append(each)
         trials += some
     return report(days, trials, out)
-
-
-if __name__ == "__main__":
-    import sys
-
-    main(Path("/tmp"), int(sys.argv[1]), sys.argv[2:])

@@ -305,6 +305,11 @@ def _skip_data_value(cursor: Cursor, rows: Rows, depth: int) -> None:
     cursor.take(sum(size for bit, size in sizes.items() if mask & bit))
 
 
+def pass_variant(cursor: Cursor) -> None:
+    """Goes to the end of a Variant, whatever is in it."""
+    _skip_variant(cursor, Rows.empty(0), 0)
+
+
 def _skip_variant(cursor: Cursor, rows: Rows, depth: int) -> None:
     encoding = cursor.u8()
     vtype = encoding & 0x3F

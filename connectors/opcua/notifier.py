@@ -10,9 +10,7 @@ from typing import Any, Final
 
 import anyio
 from asyncua import ua
-from asyncua.common.utils import Buffer
 from asyncua.ua.attribute_ids import AttributeIds
-from asyncua.ua.ua_binary import struct_from_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from connectors.opcua import faults
@@ -31,9 +29,10 @@ from connectors.opcua.told import (
     Told,
     event_filter,
     read_told,
+    split_events,
 )
 from connectors.opcua.wire import Part
-from edge_agent.api import Clock, Event, Memory, Notice, Outlet, Severity, Words
+from edge_agent.api import Clock, Event, Memory, Notice, Outlet, ProtocolError, Severity, Words
 
 QUEUE: Final = 1000
 """Events that the server keeps for us: a storm of alarms comes within seconds."""
@@ -60,12 +59,16 @@ class EventBooks:
         self.sections = link.event_list()
         self.books = [ConditionBook(link.name, one.machine, one.severity) for one in self.sections]
         self._identity = f"{link.url} " + " ".join(f"{one.node}>{one.machine}" for one in self.sections)
+        self._open: list[str] = []
         self._recall()
 
     def keep(self) -> None:
-        """Notes what is known now."""
-        if self._memory is not None and self.books:
-            self._memory.keep(PART, self._identity, {"books": [book.kept() for book in self.books]})
+        """Notes what is known now: soon where conditions began or ended, for nobody else knows that they are open."""
+        if self._memory is None or not self.books:
+            return
+        now_open = [event.id for book in self.books for event in book.open.values()]
+        soon, self._open = now_open != self._open, now_open
+        self._memory.keep(PART, self._identity, {"books": [book.kept() for book in self.books]}, soon=soon)
 
     def _recall(self) -> None:
         if self._memory is None or not self.books:
@@ -98,21 +101,20 @@ class Notifiers:
     async def take(self, raw: bytes, part: Part, received: int) -> None:
         """An EventNotificationList: what is new in it is told. What can't be read is a loss, and ends nothing."""
         try:
-            body = Buffer(raw, part.start, part.size)
-            listed: ua.EventNotificationList = struct_from_binary(ua.EventNotificationList, body)
-        except STUMBLES:
+            listed = list(split_events(raw, part))
+        except (ProtocolError, *STUMBLES):
             self._outlet.lost("event_unreadable", 1)
             return
         events: list[Event] = []
-        for one in listed.Events or []:
-            events += await self._one(one, received)
+        for handle, fields in listed:
+            events += await self._one(handle, fields, received)
         if events:
             self._books.keep()
         self._outlet.events(events)
 
-    async def _one(self, fields: ua.EventFieldList, received: int) -> list[Event]:
-        item = self._items.get(int(fields.ClientHandle))
-        told = read_told(fields.EventFields or [], self._inquiry.namespaces)
+    async def _one(self, handle: int, fields: Sequence[ua.Variant], received: int) -> list[Event]:
+        item = self._items.get(handle)
+        told = read_told(fields, self._inquiry.namespaces)
         if item is None or told is None:
             self._outlet.lost("event_unreadable", 1)
             return []

@@ -4,18 +4,22 @@ What a server lacks comes as null; what it sends in another type than the standa
 event never costs the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from asyncua import ua
+from asyncua.common.utils import Buffer
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.ua_binary import variant_from_binary
 
+from connectors.opcua.decode import pass_variant
 from connectors.opcua.node import node_text
 from connectors.opcua.reading import ns_of
 from connectors.opcua.traits import text_of
+from connectors.opcua.wire import Cursor, Part
 
 BASE: Final = int(ObjectIds.BaseEventType)
 CONDITION: Final = int(ObjectIds.ConditionType)
@@ -45,6 +49,8 @@ _FIELDS: Final = (
 )
 """Type and browse path of each field; an empty path is the condition's own NodeId (Part 9, 5.5.2.13)."""
 _TOP: Final = 1000
+_SCALARS: Final = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 17, 21))
+"""Built-in types (Part 6, table 1) that a field can have. The vendor's decoder believes counts: it sees no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,25 @@ class Told:
         """The number of its type, where that is one of the standard's; else 0."""
         number = self.type.Identifier
         return number if self.type.NamespaceIndex == 0 and isinstance(number, int) else 0
+
+
+def split_events(raw: bytes, part: Part) -> Iterator[tuple[int, list[ua.Variant]]]:
+    """The client handle and the fields of each event of an EventNotificationList; raises ProtocolError and whatever the
+    vendor's decoder raises.
+    """
+    cursor = Cursor(raw, part.start, part.start + part.size)
+    for _ in range(cursor.count(8)):
+        handle = cursor.u32()
+        yield handle, [_field(cursor) for _ in range(cursor.count(1))]
+
+
+def _field(cursor: Cursor) -> ua.Variant:
+    """A Variant; null for what no field can be."""
+    start = cursor.pos
+    pass_variant(cursor)
+    if cursor.raw[start] not in _SCALARS:
+        return ua.Variant()
+    return variant_from_binary(Buffer(cursor.raw, start, cursor.pos - start))
 
 
 def read_told(fields: Sequence[ua.Variant], namespaces: Sequence[str]) -> Told | None:

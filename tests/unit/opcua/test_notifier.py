@@ -9,6 +9,9 @@ import anyio
 import pytest
 from asyncua import ua
 from asyncua.ua.ua_binary import struct_to_binary
+from asyncua.ua.uaerrors import UaStatusCodeError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from connectors.opcua.notifier import QUEUE, EventBooks, Notifiers
 from connectors.opcua.told import OVERFLOW, REFRESH_END, REFRESH_START, event_filter, read_told
@@ -35,6 +38,9 @@ class Server:
 
     async def read(self, parameters):
         return [ua.DataValue(ua.Variant(None)) for _ in parameters.NodesToRead]
+
+    async def browse(self, parameters):
+        raise UaStatusCodeError(UNKNOWN)
 
     async def create_monitored_items(self, parameters):
         (request,) = parameters.ItemsToCreate
@@ -180,6 +186,22 @@ async def test_an_overflow_is_a_counted_loss_and_spoils_the_refresh_under_way():
     assert [event.state for event in out.happened] == [EventState.OPEN]
 
 
+async def test_nulls_without_number_cost_nothing():
+    made, out = notifiers(Server())
+    nulls = b"\x80" + (2**31 - 1).to_bytes(4, "little")  # a Variant: an array of so many nulls, which take no bytes
+    raw = (1).to_bytes(4, "little") + FIRST.to_bytes(4, "little") + (1).to_bytes(4, "little") + nulls
+    await made.take(raw, Part(EVENTS, 0, len(raw)), SystemClock().wall())
+    assert out.losses == {"event_unreadable": 1}
+
+
+async def test_a_type_that_the_server_does_not_explain_is_named_by_its_node():
+    made, out = notifiers(Server())
+    one = fields(BASE)
+    one.EventFields[1] = ua.Variant(ua.NodeId(7, 2))
+    await tell(made, one)
+    assert out.happened[0].evidence["event_type"] == "ns=2;i=7"
+
+
 async def test_what_can_not_be_read_is_a_counted_loss_and_ends_nothing():
     made, out = notifiers(Server())
     await made.take(b"\xff\xff\xff\x7f" + b"\xff" * 36, Part(EVENTS, 0, 40), SystemClock().wall())
@@ -198,3 +220,24 @@ def test_odd_fields_count_as_absent():
 
 def test_the_filter_survives_the_vendors_encoding():
     assert len(struct_to_binary(event_filter(300, where=True))) > len(struct_to_binary(event_filter(300, where=False)))
+
+
+SOUND = struct_to_binary(
+    ua.EventNotificationList(Events=[fields(LIMIT, 1, condition="A", active=True), fields(BASE, 2)])
+)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.integers(0, len(SOUND) - 1), st.integers(0, 255)), max_size=6), st.integers(1, len(SOUND)))
+def test_whatever_bytes_come_nothing_is_raised(changes, size):
+    raw = bytearray(SOUND)
+    for at, value in changes:
+        raw[at] = value
+
+    async def hear():
+        made, out = notifiers(Server())
+        await made.take(bytes(raw), Part(EVENTS, 0, size), SystemClock().wall())
+        for event in out.happened:
+            assert event.end == 0 or event.end >= event.start
+
+    anyio.run(hear)

@@ -16,8 +16,10 @@ from edge_agent.detect.sentence import figures, outage_sentence, sentence
 from edge_agent.model import Event, EventClass, EventState, Severity, TagTable
 
 _DAY: Final = 24 * 3600 * 1_000_000_000
+_WEEK: Final = 7 * _DAY
 _REPEATS: Final = 3
-"""So many process events of a tag within a day; after that only ones open that are `_WORSE` times worse."""
+"""So many process events of a tag within a week (outside the instrument's range: within a day); after that only ones
+open that are `_WORSE` times worse: what comes again and again has been told."""
 _WORSE: Final = 1.25
 LEARNED_ROWS: Final = 2.5
 """A deviation from what was learned lasts at least this many usual intervals before it opens an event."""
@@ -141,11 +143,12 @@ class Book:
         return max(self._on_delay, LEARNED_ROWS * float(self.state.view(np.float64)[known.tag, at.F_DT]))
 
     def _repeats(self, known: Deviation) -> bool:
-        """Whether this tag has said the same, or worse, often enough today."""
+        """Whether this tag has said the same, or worse, often enough."""
         if known.group is not Group.PROCESS:
             return False
-        today = [peak for start, peak in self.recent.get(known.tag, ()) if known.since - start < _DAY]
-        return len(today) >= _REPEATS and float(self.peak[known.tag]) <= _WORSE * max(today)
+        span = _DAY if known.bits & at.RANGE else _WEEK
+        told = [peak for start, peak in self.recent.get(known.tag, ()) if known.since - start < span]
+        return len(told) >= _REPEATS and float(self.peak[known.tag]) <= _WORSE * max(told)
 
     def _over(self, known: Deviation, now: float, tick: bool) -> bool:
         if not known.ended:

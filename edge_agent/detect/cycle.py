@@ -139,7 +139,7 @@ class Cycles:
         """`false_alarms`: bearable ones of one tag in a week."""
         self._per_second = false_alarms / WEEK / len(SHAPES)
         self._tags = tags
-        paths = dict.fromkeys(tag.machine.path for tag in tags if tag.machine.cycle)
+        paths = dict.fromkeys(tag.machine.path for tag in tags if tag.name == tag.machine.cycle)
         self.machines = [cycling(tags, path) for path in paths]
         self._of = np.full(len(tags), -1, np.intp)
         for number, machine in enumerate(self.machines):

@@ -142,8 +142,14 @@ class Cycles:
         paths = dict.fromkeys(tag.machine.path for tag in tags if tag.name == tag.machine.cycle)
         self.machines = [cycling(tags, path) for path in paths]
         self._of = np.full(len(tags), -1, np.intp)
+        self._counts = np.zeros(len(tags), bool)
+        self._last = np.full(len(tags), np.nan)
+        """Of cycle tags: the value of the cycle under way."""
+        self._begun = np.zeros(len(tags), np.int64)
+        """When the cycle under way of the tag's machine began."""
         for number, machine in enumerate(self.machines):
             self._of[machine.every] = number
+            self._counts[machine.cycle] = True
         self._held, self._first = np.full(len(tags), np.nan), np.full(len(tags), np.nan)
         self._since = np.zeros(len(tags), np.int64)
         self._sum, self._span = np.zeros(len(tags)), np.zeros(len(tags))
@@ -156,31 +162,48 @@ class Cycles:
             return []
         rows = _watched(block, kind, self._of)
         found: list[Finding] = []
-        for number in np.unique(self._of[rows.tag]).tolist():
-            found += self._of_machine(number, rows.some(self._of[rows.tag] == number))
+        for number in self._turning(rows):
+            mine = self._of[rows.tag] == number
+            found += self._of_machine(number, rows.some(mine))
+            rows = rows.some(~mine)
+        self._take_on(rows)
         return found
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
+    def _turning(self, rows: "_Rows") -> list[int]:
+        """Machines whose cycle tag may have changed in these rows."""
+        told = self._counts[rows.tag]
+        tag, value = rows.tag[told], rows.value[told]
+        last = self._last[tag]
+        other = (value != last) & ~(np.isnan(value) & np.isnan(last))
+        return np.unique(self._of[tag[other]]).tolist() if other.any() else []
+
     def _of_machine(self, number: int, rows: "_Rows") -> list[Finding]:
         machine, found = self.machines[number], []
-        at_begin = rows.time <= machine.begin  # a counter's value of the moment of the change, in a later frame
-        self._first[rows.tag[at_begin]] = rows.value[at_begin]
         for time, value in rows.changes(machine.cycle, machine.phase):
             before = rows.time <= time
-            self._add(rows.some(before))
+            self._take_on(rows.some(before))
             rows = rows.some(~before)
             finding = self._end(number, time, value)
             found += [] if finding is None else [finding]
-        self._add(rows)
+        self._take_on(rows)
         return found
+
+    def _take_on(self, rows: "_Rows") -> None:
+        """Adds rows to the cycles under way."""
+        at_begin = rows.time <= self._begun[rows.tag]
+        if at_begin.any():  # a counter's value of the moment of the change, in a later frame
+            self._first[rows.tag[at_begin]] = rows.value[at_begin]
+        self._add(rows)
 
     def _add(self, rows: "_Rows") -> None:
         if not len(rows.tag):
             return
         starts = np.flatnonzero(np.concatenate([[True], rows.tag[1:] != rows.tag[:-1]]))
         tags, last = rows.tag[starts], np.append(starts[1:], len(rows.tag)) - 1
-        before, since = np.roll(rows.value, 1), np.roll(rows.time, 1)
+        before, since = np.empty(len(rows.value)), np.empty(len(rows.time), np.int64)
+        before[1:], since[1:] = rows.value[:-1], rows.time[:-1]
         before[starts], since[starts] = self._held[tags], self._since[tags]
         lasted = np.maximum(rows.time - since, 0) * 1e-9
         known, shown = np.isfinite(before), np.isfinite(rows.value)
@@ -208,7 +231,8 @@ class Cycles:
         self._sum[every] = self._span[every] = 0.0
         self._low[every], self._high[every], self._rows[every] = np.inf, -np.inf, 0
         machine.begin = time if np.isfinite(value) and np.isfinite(machine.phase) else 0
-        machine.phase = value
+        self._begun[every] = time
+        self._last[machine.cycle] = machine.phase = value
         return finding
 
     def _compare(self, number: int, time: int, whole: float) -> Finding | None:
@@ -297,8 +321,7 @@ class _Rows:
 
 def _watched(block: Block, kind: npt.NDArray[np.uint8], of: Tags) -> _Rows:
     tag = np.repeat(block.tags, np.diff(block.offsets))
-    which = np.flatnonzero((of[tag] >= 0) & ((block.code & at.CODE_SKIP) == 0))
-    source = which if block.order is None else block.order[which]
-    useless = ((block.code[which] & at.CODE_KIND) == at.CODE_BAD) | (kind[source] == Kind.TEXT)
-    value = np.where(useless, np.nan, block.value[which])
-    return _Rows(tag[which], block.time[which], np.where(np.abs(value) < at.HUGE, value, np.nan))
+    text = (kind if block.order is None else kind[block.order]) == Kind.TEXT
+    useless = ((block.code & at.CODE_KIND) == at.CODE_BAD) | text | ~(np.abs(block.value) < at.HUGE)
+    rows = _Rows(tag, block.time, np.where(useless, np.nan, block.value))
+    return rows.some((of[tag] >= 0) & ((block.code & at.CODE_SKIP) == 0))

@@ -112,7 +112,7 @@ class Caster:
             self._ended += self._period
             readings.append(self._shot(self.faults.strengths(self._ended)))
             self._period = self._next_period()
-        readings.append(self._signals(self.faults.strengths(self.time)))
+        readings.append(self._signals(self.faults.strengths(self.time, cycle=False)))
         return readings
 
     def _signals(self, f: Mapping[str, float]) -> Reading:

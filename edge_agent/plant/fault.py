@@ -122,10 +122,16 @@ class Faults:
             if occurrence.fault is fault and occurrence.end is None:
                 occurrence.end = max(time, occurrence.start)
 
-    def strengths(self, time: float) -> dict[str, float]:
-        """f of every fault of this machine now (0 where it does not happen). Once a step or cycle, in order."""
+    def strengths(self, time: float, *, cycle: bool = True) -> dict[str, float]:
+        """f of every fault of this machine now (0 where it does not happen). Once a step or cycle, in order.
+
+        `cycle`: a cycle is made of it. An intermittent fault happens to whole cycles: asked between them it is 0, and
+        no label says otherwise.
+        """
         found = dict.fromkeys(self.kinds, 0.0)
         for occurrence in list(self._running):
+            if occurrence.fault.shape is Shape.INTERMITTENT and not cycle and occurrence.end is None:
+                continue
             strength = occurrence.strength(time)
             self._label(occurrence, time, strength)
             name = occurrence.fault.name

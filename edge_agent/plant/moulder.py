@@ -79,7 +79,7 @@ class Moulder:
             self._ended += took
             readings.append(self._cycle(self.faults.strengths(self._ended), took))
             self._period = self._next_period()
-        readings.append(self._signals(self.faults.strengths(self.time)))
+        readings.append(self._signals(self.faults.strengths(self.time, cycle=False)))
         return readings
 
     def _water(self, f: Mapping[str, float]) -> tuple[float, float]:

@@ -90,13 +90,7 @@ class Press:
             self._ended += self._period
             readings.append(self._stroke())
             self._period = self._next_period()
-        f = self.faults.strengths(self.time) | self._struck
-        return (*readings, self._signals(f))
-
-    @property
-    def _struck(self) -> dict[str, float]:
-        """Faults that strike single strokes play no part between them."""
-        return {"double_blank": 0.0, "misfeed": 0.0}
+        return (*readings, self._signals(self.faults.strengths(self.time, cycle=False)))
 
     def _signals(self, f: Mapping[str, float]) -> Reading:
         target = 31.1 + 9.0 * f["bearing"] + 14.0 * f["lube"]

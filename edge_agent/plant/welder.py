@@ -75,9 +75,10 @@ class Welder:
         self._steps += 1
         self.time = self._steps * self.dt
         self._in_bead += self.dt
-        f = self.faults.strengths(self.time)
+        ends = self._in_bead >= BEFORE + self._start + self._weld + AFTER
+        f = self.faults.strengths(self.time, cycle=ends)
         arc = self._averages(f)
-        if self._in_bead < BEFORE + self._start + self._weld + AFTER:
+        if not ends:
             return (arc,)
         bead = self._bead()
         self._next_bead(f["no_arc_start"])

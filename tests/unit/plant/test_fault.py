@@ -126,3 +126,14 @@ def test_a_fault_cleared_before_its_start_leaves_no_label() -> None:
     found.clear("f", 5.0)
     strengths(found, np.arange(0.0, 20.0))
     assert found.labels() == []
+
+
+def test_an_intermittent_fault_happens_to_whole_cycles_and_its_label_says_when() -> None:
+    faults = Faults("m", (Fault("skip", "X-1", Shape.INTERMITTENT, EventClass.PROCESS, (), chance=0.5),), (1, 1))
+    faults.start("skip", 0.0)
+    between = [faults.strengths(float(second), cycle=False)["skip"] for second in range(1, 50)]
+    assert between == [0.0] * 49
+    assert faults.labels() == []
+    struck = [second for second in range(50, 80) if faults.strengths(float(second))["skip"]]
+    assert struck
+    assert any(label["f"] == 1.0 for label in faults.labels())

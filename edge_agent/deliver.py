@@ -224,10 +224,10 @@ class Delivery:
             if not ended.is_set():
                 wanted.clear()
                 self._news.ring()
-                await self.close()
-                self._sink = None
                 with anyio.move_on_after(CLOSE_S, shield=True):
-                    await anyio.to_thread.run_sync(ended.wait, CLOSE_S)
+                    await self.close()
+                    await anyio.to_thread.run_sync(ended.wait, CLOSE_S, abandon_on_cancel=True)
+                self._sink = None
 
     def _keep_up(self, patience: float, wanted: threading.Event) -> _Delivered | None:
         """Live batches as they come, until the patience is over or the event loop has something to do."""

@@ -19,7 +19,7 @@ import structlog
 from edge_agent import footprint, notify, registry
 from edge_agent.clock import Clock
 from edge_agent.config.loader import Loaded
-from edge_agent.deliver import Delivery
+from edge_agent.deliver import CLOSE_S, Delivery
 from edge_agent.errors import JournalError
 from edge_agent.gap import gap_events
 from edge_agent.inbox import Inbox
@@ -38,8 +38,13 @@ from edge_agent.store import Store
 from edge_agent.supervise import LinkHealth, LinkSupervisor
 
 _log = structlog.get_logger("agent")
-FINISH_S: Final = 5.0
-"""At stop, what waits for a hub that answers is delivered for this long; the rest goes on after the next start."""
+STOP_S: Final = 5.0
+"""An orderly stop takes so long at most, whatever hangs, and what the last rollups and the journal's end take."""
+DRAIN_S: Final = STOP_S - CLOSE_S
+"""Of these, what waits for a hub that answers is delivered for so long, and then sinks have CLOSE_S to let go; the rest
+goes on after the next start."""
+LEAST_S: Final = 0.5
+"""Rollups have so long, even where the sinks took all: the next start does the rest."""
 STALLED_S: Final = 15.0
 """The watchdog is not fed when the store stage has not turned for this long."""
 
@@ -120,9 +125,11 @@ class Agent:
                 for delivery in self.deliveries:
                     delivering.start_soon(delivery.run)
                 await self._collect(stop)
+                end = anyio.current_time() + STOP_S
+                await self.store.sync()
                 for delivery in self.deliveries:
                     delivery.drain()
-                delivering.cancel_scope.deadline = anyio.current_time() + FINISH_S
+                delivering.cancel_scope.deadline = anyio.current_time() + DRAIN_S
             async with anyio.create_task_group() as closing:
                 for delivery in self.deliveries:
                     closing.start_soon(delivery.close)
@@ -132,7 +139,7 @@ class Agent:
             await self.store.close()
             await self.memories.write()
             background.cancel_scope.cancel()
-        await self.rollups.close(FINISH_S)
+        await self.rollups.close(max(end - anyio.current_time(), LEAST_S))
         self._close_journal()
         _log.info("agent_stopped", ledger=ledger_rows(self))
 

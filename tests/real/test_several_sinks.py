@@ -143,3 +143,18 @@ def judge(rows: dict[str, Any], good: int, influxdb: InfluxDB, victoria: Victori
     for sink in ("dead", "hole"):
         assert rows[sink]["delivered"] == 0
         assert rows[sink]["waiting"] == values_read(rows[sink])
+
+
+@pytest.mark.timeout(120)
+def test_a_stop_makes_all_durable_before_it_waits_for_a_sink(tmp_path: Path, mbserver: Any, influxdb: InfluxDB) -> None:
+    """While a sink that never answers is given its time, a power cut would cost nothing any more."""
+    with Relay(influxdb.port) as line:
+        line.mode = relay.STALL
+        silent = hub(influxdb, name="stall", url=f"http://127.0.0.1:{line.port}", timeout="60s")
+        sections = config([meters(mbserver().port)], [silent], journal={"sync_interval": "1h"})
+        agent = start(tmp_path, sections, HUB_TOKEN=influxdb.token)
+        agent.until("rows on the way to the disk", lambda s: s["journal"]["accepted"] > s["journal"]["durable"] + 10)
+        agent.signal(signal.SIGTERM)
+        last = agent.until("all durable", lambda s: s["journal"]["accepted"] == s["journal"]["durable"])
+        assert row_of(last, "stall")["waiting"] > 10
+        assert agent.wait(30) == 0

@@ -195,13 +195,14 @@ def _link(agent: "Agent", health: LinkHealth) -> dict[str, Any]:
 def _detection(agent: "Agent") -> dict[str, Any]:
     scoring = agent.scoring
     if scoring is None:
-        return {"engine": "off", "learning": 0, "ready": 0, "skipped": 0, "error": None}
+        return {"engine": "off", "learning": 0, "ready": 0, "cycles": [], "skipped": 0, "error": None}
     detection = scoring.detection
     learning, ready = (0, 0) if detection is None else detection.learning()
     return {
         "engine": "starting" if detection is None else detection.engine,
         "learning": learning,
         "ready": ready,
+        "cycles": [] if detection is None else detection.cycles(),
         "skipped": scoring.skipped,
         "error": _words(scoring.error),
     }

@@ -94,11 +94,10 @@ class Course:
         return out
 
     @property
-    def learning(self) -> Flags:
-        """Figures that have been seen and do not speak yet."""
-        count = self._known[:, 0]
-        out: Flags = (count > 0) & (count < self.state[:, READY])
-        return out
+    def speaks(self) -> bool:
+        """Whether any figure has learned enough to speak."""
+        count, ready = self._known[:, 0], self.state[:, READY]
+        return bool(((ready > 0) & (count >= ready)).any())
 
     def judge(self, figure: Float64, chance: float, learn: float, longest: float, ease: Float64) -> Float64:
         """Score of each figure of a cycle, as a multiple of its limit (0: nothing to say), and learns from it.

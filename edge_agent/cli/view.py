@@ -86,7 +86,12 @@ def _detection(detection: Snapshot, words: Mapping[str, str]) -> str:
     if engine in ("off", "starting"):
         return f"{words['detection']} {words[engine]}"
     ready, learning = detection["ready"], detection["learning"]
-    return f"{words['learning']} {ready}/{ready + learning}" if learning else f"{words['detection']} {ready}"
+    tags = f"{words['learning']} {ready}/{ready + learning}" if learning else f"{words['detection']} {ready}"
+    cycles = detection.get("cycles", ())
+    if not cycles:
+        return tags
+    known = sum(not machine["learning"] for machine in cycles)
+    return f"{tags} · {words['cycles']} {known}/{len(cycles)}"
 
 
 def _columns(width: int) -> int:

@@ -14,7 +14,7 @@ matter here: history is not taken, and time never goes back within a tag.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -126,6 +126,12 @@ class CyclingMachine:
             del self.courses[gone]
             self.paces.pop(gone, None)
         return found
+
+    def shown(self) -> dict[str, Any]:
+        """What people see of it; asked from another thread, so of copies."""
+        courses = list(self.courses.values())
+        learning = not any(course.speaks for course in courses)
+        return {"machine": self.path, "cycles": self.kind.cycles, "kinds": len(courses), "learning": learning}
 
     def pace(self, key: Key) -> Pace:
         """The pace of a kind of cycle."""

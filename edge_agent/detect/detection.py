@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,12 @@ class Detection:
         able = (self._parameters[:, at.P_STAT] > 0.0) & (self._state[:, at.I_ROWS] > 0)
         ready = able & (self._state[:, at.I_PHASE] == at.READY) & (self._state[:, at.I_SETTLE] == 0)
         return int(able.sum() - ready.sum()), int(ready.sum())
+
+    def cycles(self) -> list[dict[str, Any]]:
+        """Of each machine whose cycles are watched: `machine` (path), `cycles` compared or learned so far, `kinds` of
+        them, and whether all its figures are still `learning`. May be asked from another thread.
+        """
+        return [machine.shown() for machine in self._cycles.machines]
 
     def score(self, frame: Frame) -> list[Event]:
         """Scores a frame's rows; the events that opened or closed by them. Rows of one tag come in order of time."""

@@ -168,6 +168,10 @@ def test_a_link_without_protection_is_red_with_its_reason_for_as_long_as_it_is(l
         ({"engine": "starting", "learning": 0, "ready": 0}, "detection starting"),
         ({"engine": "numpy", "learning": 33, "ready": 13}, "learning 13/46"),
         ({"engine": "numba", "learning": 0, "ready": 46}, "detection 46"),
+        (
+            {"engine": "numba", "learning": 0, "ready": 46, "cycles": [{"learning": True}, {"learning": False}]},
+            "detection 46 · cycles 1/2",
+        ),
     ],
 )
 def test_detection_says_what_it_does(detection: dict[str, Any], words: str) -> None:

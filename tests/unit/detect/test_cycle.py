@@ -164,6 +164,15 @@ def test_a_fault_that_a_loop_hides_is_one_event_of_the_machine() -> None:
     assert scene.of_cycles[1].evidence["peak_score"] > 1.0
 
 
+def test_people_see_what_is_still_learned() -> None:
+    scene = Shots()
+    scene.well(50)
+    learning = {"machine": "site/line1/im1", "cycles": 48, "kinds": 1, "learning": True}
+    assert scene.detection.cycles() == [learning]
+    scene.well(150)
+    assert scene.detection.cycles() == [{**learning, "cycles": 198, "learning": False}]
+
+
 def test_a_stop_is_no_deviation() -> None:
     scene = Shots()
     scene.well(200)

@@ -120,7 +120,7 @@ async def test_a_slow_cycle_lets_no_session_die(uafast: Callable[..., Uafast]) -
         assert len(Frame.concat(one.frames)) == TAGS
 
 
-@pytest.mark.parametrize("collect_by", ["subscribe", "poll"])
+@pytest.mark.parametrize("collect_by", ["subscribe", pytest.param("poll", marks=pytest.mark.long)])
 async def test_changes_within_the_deadband_do_not_come(node_opcua: Callable[..., NodeOpcua], collect_by: str) -> None:
     server = node_opcua(period_ms=50)
     made = link(server.url, {"all": server.node_id("MovingDouble"), "some": server.node_id("MovingDouble")})
@@ -134,7 +134,7 @@ async def test_changes_within_the_deadband_do_not_come(node_opcua: Callable[...,
     assert len(out.of(0)) > len(out.of(1))
 
 
-@pytest.mark.parametrize("collect_by", ["subscribe", "poll"])
+@pytest.mark.parametrize("collect_by", ["subscribe", pytest.param("poll", marks=pytest.mark.long)])
 async def test_one_element_of_an_array_is_a_tag(node_opcua: Callable[..., NodeOpcua], collect_by: str) -> None:
     server = node_opcua(period_ms=50)
     node = server.node_id("DoubleArray")

@@ -77,7 +77,12 @@ def hears_ctrl_c() -> None:
 
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM, signal.SIGKILL]
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        signal.SIGKILL,
+    ],
 )
 def test_however_it_ends_no_process_stays_behind(tmp_path: Path, number: signal.Signals) -> None:
     """SIGTERM is made a Ctrl-C where it arrives, so the way from there on is one."""

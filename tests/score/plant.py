@@ -15,8 +15,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edge_agent.config.agent import DetectionSection
 from edge_agent.plant.fault import Fault, Shape
 from edge_agent.plant.server import faults_of
@@ -26,13 +24,12 @@ DAY = 86_400.0
 LEARN = {"ht1": 5 * DAY, "press200": 2 * DAY, "dc350": 2 * DAY, "imm110": 2 * DAY, "ni3": 3 * DAY, "weld1": DAY / 2}
 """Seconds that each machine is well first; events in them are false ones."""
 CYCLES = {"easy": 3, "medium": 20, "hard": 100}
-SEVERITY = {"easy": 0.15, "medium": 0.3, "hard": 0.5}
-"""Lowest severity; a fault's own is drawn between it and 1."""
+SEVERITY = 1.0
+"""The figures of the models' description are those of severity 1."""
 GROWTH = {"ht1": 10 * DAY}
 """Faults that grow more slowly than this (2 days for the others) grow in this time: a run must end."""
 GOAL = {"easy": 0.95, "medium": 0.8, "hard": 0.4}
 TRAPS = {"cold_start"}
-SPREAD = False
 
 DIFFICULTY = {
     "dc350": {
@@ -76,7 +73,6 @@ class Trial:
     machine: str
     fault: str
     difficulty: str
-    severity: float
     found: bool
     cycles: float
     said: str = ""
@@ -104,26 +100,23 @@ def of_machine(machine: str, seed: int) -> tuple[Days, list[Trial]]:
     run = Run(machine, seed, DetectionSection())
     run.go(LEARN[machine])
     days = Days(machine, LEARN[machine] / DAY, tuple(said.event.text.en for said in run.said))
-    rng = np.random.default_rng([seed, len(machine)])
-    return days, [trial(run.forked(), machine, fault, rng.uniform()) for fault in faults_of(machine)]
+    return days, [trial(run.forked(), machine, fault) for fault in faults_of(machine)]
 
 
-def trial(run: Run, machine: str, fault: Fault, share: float) -> Trial:
-    """Starts the fault now and waits for the first event; `share`: where between the lowest severity and 1 it is."""
+def trial(run: Run, machine: str, fault: Fault) -> Trial:
+    """Starts the fault now and waits for the first event."""
     grade = difficulty(machine, fault.name)
-    lowest = SEVERITY.get(grade, 1.0)
-    severity = lowest + share * (1.0 - lowest) if SPREAD else 1.0
     grow = min(fault.grow, GROWTH.get(machine, 2 * DAY))
     start = run.model.time + run.cycle / 3
-    run.model.faults.start(fault.name, start, severity, grow)
+    run.model.faults.start(fault.name, start, SEVERITY, grow)
     noticeable = start + (0.25 * grow if fault.shape in (Shape.RAMP, Shape.EXP) else 0.0)
     known = len(run.said)
     if fault.shape in (Shape.INTERMITTENT, Shape.BURST, Shape.WALK):
-        noticeable = run.until_strong(fault.name, severity, start + 2000 * run.cycle)
+        noticeable = run.until_strong(fault.name, SEVERITY, start + 2000 * run.cycle)
     run.go(noticeable + CYCLES.get(grade, 40) * run.cycle, lambda said: said.time > start)
     found = next((said for said in run.said[known:] if said.time > start), None)
     cycles = 0.0 if found is None else max(found.time - noticeable, 0.0) / run.cycle
-    return _told(Trial(machine, fault.name, grade, severity, found is not None, cycles), fault, found)
+    return _told(Trial(machine, fault.name, grade, found is not None, cycles), fault, found)
 
 
 def _told(trial: Trial, fault: Fault, said: Said | None) -> Trial:
@@ -132,7 +125,7 @@ def _told(trial: Trial, fault: Fault, said: Said | None) -> Trial:
     event, tag = said.event, said.event.path.rpartition("/")[2]
     named = {tag, *(name.rpartition("_")[0] for name in event.evidence)}
     return Trial(
-        trial.machine, trial.fault, trial.difficulty, trial.severity, trial.found, trial.cycles, event.detector, tag,
+        trial.machine, trial.fault, trial.difficulty, trial.found, trial.cycles, event.detector, tag,
         event.event_class is fault.event_class, bool(named & set(fault.affected)),
     )  # fmt: skip  # the fields in their order
 
@@ -152,7 +145,7 @@ def report(days: list[Days], trials: list[Trial], out: Path) -> bool:
     for each in trials:
         how = f"after {each.cycles:.1f} cycles by {each.said} of {each.tag}" if each.found else "-"
         marks = f"{'class ' if each.right_class else ''}{'tag' if each.right_tag else ''}"
-        print(f"{each.machine:9}{each.fault:18}{each.difficulty:7} s={each.severity:.2f} {how} {marks}")
+        print(f"{each.machine:9}{each.fault:18}{each.difficulty:7} {how} {marks}")
     good = True
     for grade, goal in GOAL.items():
         some = [each for each in trials if each.difficulty == grade]

@@ -39,7 +39,7 @@ from edge_agent.supervise import LinkHealth, LinkSupervisor
 
 _log = structlog.get_logger("agent")
 STOP_S: Final = 5.0
-"""An orderly stop takes so long at most, whatever hangs, and what the last rollups and the journal's end take."""
+"""An orderly stop gives sinks and rollups so long together, once the links are down and all is durable."""
 DRAIN_S: Final = STOP_S - CLOSE_S
 """Of these, what waits for a hub that answers is delivered for so long, and then sinks have CLOSE_S to let go; the rest
 goes on after the next start."""

@@ -121,7 +121,7 @@ async def test_a_poison_event_is_refused_without_rows(broker, sink):
 
 
 async def test_a_poison_row_among_a_machines_rows(broker):
-    sink = MqttSink(section_of(broker.url, timeout="1s", topic="{site}/{line}/{machine}"), SystemClock())
+    sink = MqttSink(section_of(broker.url, timeout="20s", topic="{site}/{line}/{machine}"), SystemClock())
     broker.poison = lambda message: b"66.5" in message.payload
     answer = sink.write(batch_of((0, 0, 1.5), (1, 0, 66.5), (2, 0, 2.5), (3, 0, 3.5)))
     assert [list(one.rows) for one in answer.refused] == [[1]]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import subprocess
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import numpy as np
@@ -14,7 +18,9 @@ import pytest
 from edge_agent.api import Batch, EdgeAgentError, Flag, Frame, NotConnected, Status, SystemClock, Tag, TagTable
 from edge_agent.model import Machine
 from edge_agent.sinks.mqtt.client import MqttSink
+from tests.fixtures_servers import required
 from tests.servers.broker import Mosquitto
+from tests.servers.cache import built
 from tests.servers.process import poll
 from tests.unit.sinks.influxdb.rows import MS, T0, batch_of, event_of, scan, tag_table
 from tests.unit.sinks.mqtt.host import Host
@@ -85,6 +91,60 @@ async def test_every_kind_and_quality(host: Host, sink: MqttSink) -> None:
     assert host.values("press1", "force_1") == ['가동 "1"']
     assert '"id":"e1"' in host.values("furnace1", "Event")[0]
     assert '"path":"siheung"' in host.values("", "Event")[0]
+
+
+def decoded(messages: list[tuple[str, bytes]]) -> list[dict[str, Any]]:
+    """What Eclipse Tahu's own decoder reads of them (tests/servers/sparkplug)."""
+    with required():
+        script = built("sparkplug")
+    lines = [json.dumps({"topic": topic, "payload": b64encode(payload).decode()}) for topic, payload in messages]
+    done = subprocess.run(
+        ["node", str(script)], input="\n".join(lines), capture_output=True, text=True, timeout=60, check=True
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+async def test_a_decoder_of_another_make_reads_what_was_said(host: Host, sink: MqttSink) -> None:
+    """Every kind and quality, the past, a change of type, an event, a death: each as Eclipse Tahu reads it."""
+    rows = (
+        *((0, 0, 1.5), (1, 0, np.float32(250.13)), (2, 0, -(2**63)), (3, 0, True), (4, 0, '가동 "1"')),
+        *((0, 1, None, BAD), (0, 2, 7.5, UNCERTAIN), (0, 3, -2.5), (2, 3, 2**62), (3, 3, False), (1, 3, "멈춤")),
+    )
+    sink.write(dataclasses.replace(batch_of(*rows), events=(event_of(),)))
+    old = dataclasses.replace(batch_of((0, 4, 9.0)).frame, flags=np.uint16([Flag.BACKFILL]))
+    sink.write(Batch(tag_table(), old))
+    sink.close()
+    host.until("the death", lambda: host.nodes["gateway1"].deaths)
+    read = decoded(host.messages)
+    kinds = [message["topic"].split("/")[2] for message in read]
+    assert kinds == host.kinds
+    assert kinds.count("DBIRTH") == 3, "one is born again, for the tag that changed its type"
+    born = [message["seq"] for message in read if message["topic"].split("/")[2] != "NDEATH"]
+    assert born == list(range(len(born)))
+    assert read[0]["metrics"][0] == read[-1]["metrics"][0] | {"timestamp": read[0]["metrics"][0]["timestamp"]}
+    data = [one for message, kind in zip(read, kinds, strict=True) if kind == "DDATA" for one in message["metrics"]]
+    said = {
+        name: [(one["value"], one["timestamp"], one["historical"]) for one in data if one["name"] == name]
+        for name in ("zone_0", "zone_1", "zone_2", "force_0", "force_1")
+    }
+    t = [T0 // MS + row for row in range(5)]
+    assert said == {
+        "zone_0": [
+            (1.5, t[0], False),
+            (None, t[1], False),
+            (None, t[2], False),
+            (-2.5, t[3], False),
+            (9.0, t[4], True),
+        ],
+        "zone_1": [(float(np.float32(250.13)), t[0], False), ("멈춤", t[3], False)],
+        "zone_2": [(str(-(2**63)), t[0], False), (str(2**62), t[3], False)],
+        "force_0": [(True, t[0], False), (False, t[3], False)],
+        "force_1": [('가동 "1"', t[0], False)],
+    }
+    told = [one["properties"] for one in data if one["name"] == "zone_0"]
+    assert [one.get("Quality") for one in told] == [192, 0, 500, 192, 192]
+    assert told[2]["UncertainValue"] == 7.5
+    assert json.loads(next(one["value"] for one in data if one["name"] == "Event"))["id"] == "e1"
 
 
 async def test_a_tag_that_changes_its_type_is_born_again(host: Host, sink: MqttSink) -> None:

@@ -17,6 +17,7 @@ ARTEFACTS = {
     "modbus": "mbserver",
     "gateway": "Gateway.class",
     "node-opcua": "server.js",
+    "sparkplug": "decode.js",
 }
 _OTHERS = {"node_modules", "target"}
 

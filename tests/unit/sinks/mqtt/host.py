@@ -68,6 +68,8 @@ class Host:
         self.seen: list[Seen] = []
         self.violations: list[str] = []
         self.kinds: list[str] = []
+        self.messages: list[tuple[str, bytes]] = []
+        """Topic and payload of each, for another decoder."""
         self._ready = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, "host", protocol=paho.MQTTv5)
         if user is not None:
@@ -115,6 +117,7 @@ class Host:
         if kind == "NCMD":
             return
         self.kinds.append(kind)
+        self.messages.append((message.topic, message.payload))
         payload = read(message.payload)
         node = self.nodes.setdefault(name, Node())
         self._rule(not message.retain, f"{kind} is retained")

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import detect, device, encode, fairness, journal, mqtt, resume, rollup, serial
+from tests.bench import detect, device, encode, fairness, journal, mqtt, restart, resume, rollup, serial
 from tests.bench.record import Record
 from tests.bench.ways import WAYS
 from tests.servers.cache import MissingService
@@ -26,6 +26,7 @@ CASES: dict[str, Callable[[Path], list[Record]]] = {
     "rtu": serial.bench,
     "modbus_fairness": fairness.bench,
     "opcua_resume": resume.bench,
+    "restart": restart.bench,
     **WAYS,
 }
 LONG: dict[str, Callable[[Path], list[Record]]] = {

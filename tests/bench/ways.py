@@ -130,7 +130,7 @@ def modbus_link(source: MbServer) -> dict[str, Any]:
     }
 
 
-def _config(link: dict[str, Any], database: InfluxDB, detection: bool, url: str = "") -> dict[str, Any]:
+def agent_config(link: dict[str, Any], database: InfluxDB, detection: bool, url: str = "") -> dict[str, Any]:
     return {
         "site": {"name": "bench"},
         "machines": machines(MACHINES),
@@ -146,7 +146,7 @@ def _whole_way(name: str, folder: Path, link: dict[str, Any], database: InfluxDB
     Writing a snapshot of 10,000 tags costs as much as a second's work, so CPU is measured between the two.
     """
     with Witness(database.port) as witness:
-        config = _config(link, database, detection, witness.url)
+        config = agent_config(link, database, detection, witness.url)
         agent = AgentProcess(folder / name, config, env={"HUB_TOKEN": database.token})
         with agent:
             tags = len(link_tags(link))
@@ -173,7 +173,7 @@ def _whole_way(name: str, folder: Path, link: dict[str, Any], database: InfluxDB
         rss,
         p50,
         p99,
-        lost=_lost(after) - _lost(before),
+        lost=lost(after) - lost(before),
         wire_bytes_per_value=stored.wire_bytes / max(stored.values, 1),
         disk_bytes_per_value=disk / values,
     )
@@ -193,7 +193,7 @@ def link_tags(link: dict[str, Any]) -> list[Any]:
     return tags
 
 
-def _lost(status: dict[str, Any]) -> int:
+def lost(status: dict[str, Any]) -> int:
     """Values that the ledger or the link says will never reach the hub.
 
     What the link lost is in the ledger too, up to 10 s later; the link says it at once.

@@ -70,7 +70,8 @@ class Witness:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = int(self._server.server_port)
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -81,6 +82,10 @@ class Witness:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def answered(self, since: int) -> bool:
+        """Whether the hub answered for a write after this wall time (ns)."""
+        return bool(self._writes) and self._writes[-1].answered >= since
 
     def stored(self, since: int, until: int) -> Stored:
         """What the hub answered for between two wall times (ns). Read afterwards, so that it slows no write."""

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from edge_agent.clock import Clock
@@ -78,6 +80,8 @@ class Writer:
         """Losses that no chunk says yet."""
         self._said: Mapping[str, Mapping[str, int]] = {}
         """Losses by machine that the log says already."""
+        self._going: deque[Path] = deque()
+        """Segments dropped that may still be on the disk."""
         self._dirty = False
         self._synced_end = 0
         """Up to here the segment is durable."""
@@ -101,6 +105,7 @@ class Writer:
     def show(self, view: View) -> None:
         """What was found on disk, with the losses that could not be written until now."""
         self.recent.clear()
+        self._going.clear()
         self.view = replace(view, lost=merged(view.lost, self._unwritten))
         self.durable = min(self.durable, view.rows) if self._unsynced else view.settled_rows
         self._said = view.lost_at
@@ -413,8 +418,15 @@ class Writer:
         self.view = view.without(left, oldest, reason)
         for segment, following in zip(gone, (*gone[1:], *left[:1]), strict=False):
             self.removing(segment, following, reason)
-        for segment in gone:
-            disk.remove(segment.path)
+        self._going.extend(segment.path for segment in gone)
+        self._remove()
+
+    def _remove(self) -> None:
+        """The oldest first, each gone from the disk before the next one goes: a power cut leaves no hole."""
+        while self._going:
+            disk.remove(self._going[0])
+            disk.sync_directory(self._store.path)
+            self._going.popleft()
 
 
 def _nothing_to_tell(segment: Segment, following: Segment, reason: str) -> None:

@@ -194,6 +194,9 @@ class Life:
         self.mount.card.fds.clear()
         self.mount.card.locked.clear()
         self._open()
+        lost = sum(self.journal.view.lost.values())
+        assert self.failed or lost == self.known.told_lost
+        self.known.told_lost = lost  # what a disk that failed did not take died with the process
 
     def cut(self, seed):
         """The power goes and comes back; what is there then is what must be there from now on."""

@@ -1,8 +1,8 @@
 """Child of the benches: one client in a process of its own, its CPU and memory measured from inside.
 
 `python -m tests.bench.collect WAY URL TAGS SECONDS [MORE]` prints one JSON object. Ways: `opcua` (MORE: the server's
-period in ms, and the folder of an identity for an encrypted channel), `modbus` (MORE: requests in flight), our
-connectors; `asyncua`, `asyncua_poll`, `pymodbus`, the plain library loops.
+period in ms, the folder of an identity for an encrypted channel or "", the publishing interval in ms), `modbus` (MORE:
+requests in flight), our connectors; `asyncua`, `asyncua_poll`, `pymodbus`, the plain library loops.
 """
 
 import json
@@ -104,6 +104,7 @@ class Outlet:
     def __init__(self, meter: FrameMeter) -> None:
         self.put, self.alive, self.lost = meter.put, meter.alive, meter.lost_values
         self.notice, self.describe, self.reconnected = meter.notice, meter.describe, meter.reconnected
+        self.events = meter.events
 
 
 async def ours(make: Callable[[], Any], meter: FrameMeter) -> None:
@@ -120,8 +121,8 @@ async def ours(make: Callable[[], Any], meter: FrameMeter) -> None:
     print(json.dumps(result))
 
 
-def opcua(url: str, tags: int, seconds: float, period_ms: int, identity: str) -> None:
-    more = {"publishing_interval": "100ms"} | ({"security": {"identity": identity}} if identity else {})
+def opcua(url: str, tags: int, seconds: float, period_ms: int, identity: str, publishing_ms: int) -> None:
+    more = {"publishing_interval": f"{publishing_ms}ms"} | ({"security": {"identity": identity}} if identity else {})
     make = _opcua_connector(url, tags, period_ms, more)
     if identity:
         accept(identity, make)
@@ -254,7 +255,14 @@ def main() -> None:
     more = sys.argv[5:]
     match way:
         case "opcua":
-            opcua(url, tags, seconds, int(more[0]), more[1] if len(more) > 1 else "")
+            opcua(
+                url,
+                tags,
+                seconds,
+                int(more[0]),
+                more[1] if len(more) > 1 else "",
+                int(more[2]) if len(more) > 2 else 100,
+            )
         case "opcua_poll":
             opcua_poll(url, tags, seconds, int(more[0]))
         case "asyncua_poll":

@@ -9,6 +9,7 @@
     ├── ProtocolError             the other side sent bytes that break its protocol; the connection is dropped, retried
     ├── JournalError              the disk refused: full, read-only, damaged
     ├── DetectionError            kernels or checkpoints
+    ├── AlarmError                an order about alarms that cannot be carried out, or their file
     └── Unsupported               this machine or this build can't do what is asked    exit 69
 
 Every error says what was tried (`operation`), on what (`object`), what happened (`cause`) and what to do (`hint`), in
@@ -109,6 +110,12 @@ class DetectionError(EdgeAgentError):
     code = "EA-401"
 
 
+class AlarmError(EdgeAgentError):
+    """Shelving and its like: no such alarm, no name, too long, or the disk refused. Nothing has changed."""
+
+    code = "EA-402"
+
+
 class Unsupported(EdgeAgentError):
     """Not possible on this machine or with this build."""
 
@@ -161,6 +168,7 @@ class ConfigError(EdgeAgentError):
 
 
 __all__ = [
+    "AlarmError",
     "ConfigError",
     "DetectionError",
     "EdgeAgentError",

@@ -1,6 +1,6 @@
 """The whole road on one screen.
 
-    links (supervised) → inbox → store ─┬→ live view
+    links (supervised) → inbox → store ─┬→ live view              (events through suppression first)
                                         ├→ scoring → events ↩ inbox
                                         └→ journal ─┬→ deliveries (a cursor a sink) → hub
                                                     └→ rollups → the long store
@@ -14,6 +14,7 @@ from functools import partial
 from typing import Final
 
 import anyio
+import anyio.to_thread
 import structlog
 
 from edge_agent import footprint, notify, registry
@@ -36,6 +37,7 @@ from edge_agent.score import Scoring
 from edge_agent.status import Rates, StatusServer, ledger_rows
 from edge_agent.store import Store
 from edge_agent.supervise import LinkHealth, LinkSupervisor
+from edge_agent.suppression import Suppression
 
 _log = structlog.get_logger("agent")
 STOP_S: Final = 5.0
@@ -63,8 +65,16 @@ class Agent:
         self._opened, self._collected_before = self.journal.report, self.journal.view.collected
         self.news = News()
         self.scoring = self._make_scoring() if config.detection.enabled else None
+        self.suppression = Suppression(loaded.tags, clock, self.state_folder / "alarms.json", self.inbox.put_events)
         self.store = Store(
-            self.inbox, self.live, self.scoring, self.journal, self.news, clock, config.runtime.queue_values
+            self.inbox,
+            self.live,
+            self.scoring,
+            self.suppression,
+            self.journal,
+            self.news,
+            clock,
+            config.runtime.queue_values,
         )
         self.memories = Memories(self.state_folder / "learned", self._newest)
         self.links = [self._make_link(link.name, loaded.numbers[link.name]) for link in config.links]
@@ -137,6 +147,7 @@ class Agent:
             await self.store.count_losses(last=True)
             await self.store.turn()
             await self.store.close()
+            await anyio.to_thread.run_sync(self.suppression.save)
             await self.memories.write()
             background.cancel_scope.cancel()
         await self.rollups.close(max(end - anyio.current_time(), LEAST_S))

@@ -28,6 +28,7 @@ from edge_agent.model import Event, Label
 from edge_agent.model.status import quality_of, status_name
 from edge_agent.socketname import short_name
 from edge_agent.supervise import LinkHealth, contained
+from edge_agent.suppression.order import ORDERS, obey
 
 if TYPE_CHECKING:
     from edge_agent.deliver import Delivery
@@ -88,6 +89,7 @@ def snapshot(agent: "Agent") -> dict[str, Any]:
         "machines": _machines(agent),
         "links": [_link(agent, s.health) for s in agent.links],
         "detection": _detection(agent),
+        "alarms": agent.suppression.snapshot(),
         "events": [_event(event) for event in reversed(agent.live.picture().events.values())],
         "journal": _journal(agent),
         "ledger": [row | {"machines": _by_machine(agent, row["sink"])} for row in ledger_rows(agent)],
@@ -365,11 +367,13 @@ async def answer(agent: "Agent", request: dict[str, Any]) -> dict[str, Any]:
     `{}`: the status, `{"tags": false}`: without tags. `{"order": "replay", "sink": NAME, "from": ns, "to": ns}`: owes
     the sink the rows of these value times once more (`Cursor.send_again`), `{"order": "wake", "sink": NAME}`: tries
     the sink at once; both say `{"rows": n}`, or `{"error": {"ko": …, "en": …, "code": …}}`. A replay looks at the head
-    of every chunk in the log, so its answer may take some seconds.
+    of every chunk in the log, so its answer may take some seconds. Orders about alarms are in `suppression/order.py`.
     """
     if request.get("order") is None:
         return snapshot(agent) if request.get("tags") is False else await whole(agent)
     try:
+        if str(request["order"]) in ORDERS:
+            return await anyio.to_thread.run_sync(obey, agent.suppression, request)
         return {"rows": await _obey(agent, request)}
     except EdgeAgentError as error:
         return {"error": _words(error)}

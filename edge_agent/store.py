@@ -1,4 +1,4 @@
-"""The stage in the middle of the road: inbox -> live view, detection, journal. One at a time, in order."""
+"""The stage in the middle of the road: inbox -> suppression, live view, detection, journal. One at a time, in order."""
 
 import asyncio
 import math
@@ -18,6 +18,7 @@ from edge_agent.loss import COUNT_S, Losses
 from edge_agent.model import Event, Frame
 from edge_agent.news import News
 from edge_agent.score import Scoring
+from edge_agent.suppression import Suppression
 from edge_agent.worker import Worker
 
 _log = structlog.get_logger("journal")
@@ -43,9 +44,18 @@ class Store:
     """
 
     def __init__(
-        self, inbox: Inbox, live: Live, scoring: Scoring | None, journal: Journal, news: News, clock: Clock, limit: int
+        self,
+        inbox: Inbox,
+        live: Live,
+        scoring: Scoring | None,
+        suppression: Suppression,
+        journal: Journal,
+        news: News,
+        clock: Clock,
+        limit: int,
     ) -> None:
         self._inbox, self._live, self._scoring, self._journal = inbox, live, scoring, journal
+        self._suppression = suppression
         self._news, self._clock, self._limit = news, clock, limit
         self._pending: deque[tuple[Frame, list[Event]]] = deque()
         self._refused = False
@@ -85,6 +95,7 @@ class Store:
             self._live.update(frame)
             if self._scoring is not None:
                 self._scoring.offer(frame)
+        events = self._suppression.judge(events)
         self._live.note(events)
         if frames or events:
             self._pend(Frame.concat(frames), events)
@@ -182,4 +193,6 @@ class Store:
         else:
             self._unsynced = False
             self._say(None)
+        if self._suppression.changed:
+            await anyio.to_thread.run_sync(self._suppression.save, limiter=self._syncer)
         self._inbox.put_events(self._journal.notices())

@@ -12,7 +12,20 @@ IN_TREE = (ROOT / "README.md").exists()
 pytestmark = pytest.mark.skipif(not IN_TREE, reason="the documents are in the source tree, not in the wheel")
 PAGES = sorted(p for p in ROOT.rglob("*.md") if not {".venv", ".git", "node_modules"} & set(p.relative_to(ROOT).parts))
 READMES = [ROOT / "README.md", ROOT / "README.ko.md"]
-COMMANDS = ("run", "check", "status", "journal", "hub", "modbus", "opcua", "demo", "simulate", "warmup", "version")
+COMMANDS = (
+    "run",
+    "check",
+    "status",
+    "alarms",
+    "journal",
+    "hub",
+    "modbus",
+    "opcua",
+    "demo",
+    "simulate",
+    "warmup",
+    "version",
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

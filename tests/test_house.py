@@ -124,6 +124,7 @@ def test_help_imports_nothing_heavy() -> None:
     for command in (
         "run",
         "check",
+        "alarms",
         "journal",
         "modbus",
         "opcua",

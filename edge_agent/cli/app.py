@@ -9,6 +9,7 @@ import typer
 from edge_agent import __version__
 from edge_agent.cli import EXIT_FAULT
 from edge_agent.cli import language as language_of_locale
+from edge_agent.cli.alarms.commands import alarms
 from edge_agent.cli.journal.commands import journal
 from edge_agent.cli.modbus.commands import modbus
 from edge_agent.cli.opcua.commands import opcua
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 
 hub_app = typer.Typer(help="Dashboards for hub staff. 허브 담당자용 대시보드", no_args_is_help=True)
+app.add_typer(alarms, name="alarms")
 app.add_typer(hub_app, name="hub")
 app.add_typer(journal, name="journal")
 app.add_typer(modbus, name="modbus")

@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edge_agent.cli.alarms.words import shelf_line
 from edge_agent.cli.view_words import QUALITY, SEVERITY, STATE, WORDS
 from edge_agent.model import Label
 
@@ -26,6 +27,7 @@ TURN_SECONDS: Final = 5
 LEAST_EVENTS: Final = 3
 _COLOURS: Final = {"good": "green", "uncertain": "yellow", "bad": "bold red"}
 _SEVERITY_COLOURS: Final = {"notice": "cyan", "warning": "yellow", "critical": "bold red"}
+SUPPRESSED: Final = ("shelved", "out_of_service")
 _STATE_COLOURS: Final = {
     "up": "green",
     "ok": "green",
@@ -45,15 +47,18 @@ def render(snapshot: Snapshot, language: str, width: int, height: int | None = N
     foot = [line for row in snapshot["ledger"] for line in _ledger(row, language, cut=height is not None)]
     foot.append(_journal(snapshot, words))
     others = {words["detection"]: snapshot["detection"], words["journal"]: snapshot["journal"]}
+    others |= {words["alarms"]: snapshot.get("alarms", {})}
     others |= {words["journal"] if row["sink"] == "journal" else row["sink"]: row for row in snapshot["ledger"]}
     foot += _errors(others, language, cut=height is not None)
-    fixed = 1 + ceil(len(snapshot["links"]) / _columns(width)) + len(errors) + len(foot)
+    alarms = _suppressed(snapshot.get("alarms", {}), language, cut=height is not None)
+    fixed = 1 + len(alarms) + ceil(len(snapshot["links"]) / _columns(width)) + len(errors) + len(foot)
     events_room, tags_room = _share(snapshot, fixed, height)
     return Group(
         *head,
         *errors,
         *_machines(snapshot, language, width, tags_room),
         *_events(snapshot, language, events_room),
+        *alarms,
         *foot,
     )
 
@@ -292,17 +297,28 @@ def _events(snapshot: Snapshot, language: str, room: int | None) -> list[Rendera
 
 def _event(event: Snapshot, language: str) -> Text:
     words = WORDS[language]
-    severity = str(event["severity"])
+    severity, state = str(event["severity"]), str(event["state"])
     begin = datetime.fromtimestamp(event["start_ns"] / 1e9).astimezone()
     return Text.assemble(
         f"  {begin:%H:%M:%S} ",
         (SEVERITY[language].get(severity, severity), _SEVERITY_COLOURS.get(severity, "")),
         " ",
-        (words["open"] if event["state"] == "open" else words["closed"], "bold" if event["state"] == "open" else "dim"),
+        (words.get(state, state), "bold" if state == "open" else "dim"),
         f" {event['text'][language]}",
         overflow="ellipsis",
         no_wrap=True,
     )
+
+
+def _suppressed(alarms: Snapshot, language: str, *, cut: bool) -> list[Text]:
+    """What is recorded and not announced, until it is again: a line each where there is room."""
+    words = WORDS[language]
+    counts = " · ".join(f"{words[kind]} {len(alarms[kind])}" for kind in SUPPRESSED if alarms.get(kind))
+    if not counts:
+        return []
+    shelves = [] if cut else [shelf for kind in SUPPRESSED for shelf in alarms[kind]]
+    head = Text(f"▌{words['suppressed']} {counts}", style="bold yellow", overflow="ellipsis", no_wrap=True)
+    return [head, *(Text(f"  {shelf_line(shelf, language)}", overflow="fold") for shelf in shelves)]
 
 
 def _ledger(row: Snapshot, language: str, *, cut: bool) -> list[Text]:

@@ -26,7 +26,8 @@ from edge_agent.detect.cycle_book import CycleBook
 from edge_agent.detect.deviation import Deviation, Group
 from edge_agent.detect.outage import Outage
 from edge_agent.errors import DetectionError, Words
-from edge_agent.model import Event, EventClass, EventState, Label, Severity, TagTable
+from edge_agent.model import Event, EventClass, TagTable
+from edge_agent.model.event import event_of as read_event
 from edge_agent.replacement import replace
 
 SCHEMA: Final = 1
@@ -130,10 +131,7 @@ class Checkpoint:
 
 def event_of(item: dict[str, Any] | None) -> Event | None:
     """The event that is stored as `item`."""
-    if item is None:
-        return None
-    kinds = {"event_class": EventClass(item["event_class"]), "severity": Severity(item["severity"])}
-    return Event(**{**item, **kinds, "state": EventState(item["state"]), "text": Label(**item["text"])})
+    return None if item is None else read_event(item)
 
 
 def _read_state(path: Path) -> tuple[Int64, Float64, Float64, list[str]]:

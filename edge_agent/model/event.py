@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Any
 
 from edge_agent.model.tag import Label
 
@@ -25,6 +26,10 @@ class EventState(StrEnum):
 
     OPEN = "open"
     CLOSED = "closed"
+    SHELVED = "shelved"
+    """Under way, but a person has shelved its alarm for a time (ISA-18.2): recorded, not announced."""
+    OUT_OF_SERVICE = "out_of_service"
+    """Under way at what a person has taken out of service (ISA-18.2): recorded, not announced."""
 
 
 class Severity(IntEnum):
@@ -56,3 +61,9 @@ class Event:
     end: int
     text: Label
     evidence: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def event_of(item: Mapping[str, Any]) -> Event:
+    """The event that `dataclasses.asdict` and JSON made `item` of. Raises KeyError, TypeError, ValueError."""
+    kinds = {"event_class": EventClass(item["event_class"]), "severity": Severity(item["severity"])}
+    return Event(**{**item, **kinds, "state": EventState(item["state"]), "text": Label(**item["text"])})

@@ -1,0 +1,310 @@
+"""The stage that every event passes: announced as it is, or recorded as shelved or out of service.
+
+An event that stands is told again whenever that changes: as `shelved` when a person shelves it, as `open` when that is
+over. Its end is told in any case.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import structlog
+
+from edge_agent.clock import Clock
+from edge_agent.errors import AlarmError
+from edge_agent.model import Event, EventClass, EventState, Label, TagTable
+from edge_agent.suppression import kept
+from edge_agent.suppression.kept import Standing
+from edge_agent.suppression.shelf import LONGEST_NAME, LONGEST_REASON, LONGEST_S, SHORTEST_S, Key, Shelf
+from edge_agent.suppression.words import (
+    OWN,
+    bad_duration,
+    damaged_event,
+    marked,
+    no_such_alarm,
+    not_in_force,
+    shelf_event,
+    too_many,
+    unannounced,
+    unnamed,
+)
+
+MOST_SHELVES: Final = 1000
+MOST_STANDING: Final = 10_000
+"""Events under way beyond these are told as they come, and the oldest are no longer told again."""
+SHOWN: Final = 200
+"""Alarms under way that are listed, the newest first."""
+_SHORTEST_ID: Final = 4
+_NEAR: Final = 5
+_NS: Final = 1_000_000_000
+_log = structlog.get_logger("alarms")
+
+
+class Suppression:
+    """`judge` is for the store's thread, orders and `save` may come from any; orders and `save` block for the disk."""
+
+    def __init__(self, tags: TagTable, clock: Clock, path: Path, say: Callable[[Sequence[Event]], None]) -> None:
+        """`path`: the file that outlives a restart; `say`: puts events on the road. Never fails: see `kept.read`."""
+        self._tags, self._clock, self._path, self._say = tags, clock, path, say
+        self._site = tags[0].machine.site if len(tags) else ""
+        self._lock, self._disk = Lock(), Lock()
+        shelves, standing, trouble = kept.read(path)
+        self._shelves: dict[Key, Shelf] = {}
+        self._ends: dict[Key, float] = {}
+        """Monotonic time at which a shelf ends whatever the wall clock does meanwhile."""
+        for shelf in shelves:
+            self._put(shelf)
+        self._standing = {each.event.id: each for each in standing}
+        self._stirred = True
+        self.changed = False
+        """Whether the file is not what it should be."""
+        self.error: AlarmError | None = None
+        """Why the file could not be written the last time; None where it could."""
+        if trouble is not None:
+            _log.warning("alarms_file_damaged", error=str(trouble))
+            say([damaged_event(self._site, trouble, clock.wall())])
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def judge(self, events: Sequence[Event]) -> list[Event]:
+        """The events as they are to be told, and those that are to be told again now. Call it at least every second."""
+        if not (events or self._stirred or self._shelves):
+            return []
+        with self._lock:
+            out = self._expire()
+            out += self._again() if self._stirred else []
+            return out + [self._one(event) for event in events]
+
+    def _one(self, event: Event) -> Event:
+        if event.event_class is EventClass.AGENT or event.detector.startswith(OWN):
+            return event
+        shelf = self._shelf_of(event)
+        if event.state is EventState.CLOSED:
+            known = self._standing.pop(event.id, None)
+            self.changed |= known is not None
+            return event if shelf is None else unannounced(event, shelf)
+        told = event if shelf is None else marked(event, shelf)
+        self._standing[event.id] = Standing(event, told.state)
+        if len(self._standing) > MOST_STANDING:
+            del self._standing[next(iter(self._standing))]
+        self.changed = True
+        return told
+
+    def _again(self) -> list[Event]:
+        """What stands and was told as something else than it is now."""
+        self._stirred = False
+        out: list[Event] = []
+        for known in self._standing.values():
+            shelf = self._shelf_of(known.event)
+            told = known.event if shelf is None else marked(known.event, shelf)
+            if told.state is not known.told:
+                known.told, self.changed = told.state, True
+                out.append(told)
+        return out
+
+    def _shelf_of(self, event: Event) -> Shelf | None:
+        """The one that covers it: out of service before shelved, else the one that lasts longest."""
+        covering = (shelf for shelf in self._shelves.values() if shelf.covers(event))
+        return max(covering, key=lambda shelf: (shelf.out_of_service, shelf.until), default=None)
+
+    def _expire(self) -> list[Event]:
+        now, monotonic = self._clock.wall(), self._clock.monotonic()
+        over = [
+            shelf
+            for key, shelf in self._shelves.items()
+            if not shelf.out_of_service and (now >= shelf.until or monotonic >= self._ends[key])
+        ]
+        for shelf in over:
+            del self._shelves[shelf.key], self._ends[shelf.key]
+            self._stirred = self.changed = True
+            _log.info("alarms_unshelved", path=shelf.path, by="", shelved_by=shelf.by)
+        return [shelf_event(shelf, self._name(shelf.path), min(now, shelf.until)) for shelf in over]
+
+    # -- orders --------------------------------------------------------------------------------------------------------
+
+    def shelve(self, name: str, seconds: float, by: str, reason: str) -> Shelf:
+        """Shelves what `name` means (a path, the end of one, or an event's id). Raises AlarmError."""
+        if not SHORTEST_S <= seconds <= LONGEST_S:
+            raise bad_duration(name)
+        return self._begin("shelve", name, seconds, by, reason)
+
+    def take_out_of_service(self, name: str, by: str, reason: str) -> Shelf:
+        """The same without an end. Raises AlarmError."""
+        return self._begin("out-of-service", name, 0.0, by, reason)
+
+    def _begin(self, operation: str, name: str, seconds: float, by: str, reason: str) -> Shelf:
+        by, reason = by.strip(), reason.strip()
+        if not (_is_line(by, LONGEST_NAME) and _is_line(reason, LONGEST_REASON)):
+            raise unnamed(operation, name)
+        path, detector = self._meant(operation, name)
+        now = self._clock.wall()
+        shelf = Shelf(path, detector, now, now + int(seconds * _NS) if seconds else 0, by, reason)
+        with self._disk:
+            shelves = self._in_force()
+            before = shelves.get(shelf.key)
+            if before is None and len(shelves) >= MOST_SHELVES:
+                raise too_many(operation, name, MOST_SHELVES)
+            self._write({**shelves, shelf.key: shelf})
+            with self._lock:
+                self._put(shelf)
+                self._stirred = True
+        said = [] if before is None else [shelf_event(before, self._name(path), now, by)]
+        _log.info(f"alarms_{shelf.state}", path=path, detector=detector, by=by, reason=reason, until_ns=shelf.until)
+        self._say([*said, shelf_event(shelf, self._name(path))])
+        return shelf
+
+    def unshelve(self, name: str, by: str) -> list[Shelf]:
+        """Ends what is shelved under `name`. Raises AlarmError."""
+        return self._end("unshelve", name, by, out_of_service=False)
+
+    def return_to_service(self, name: str, by: str) -> list[Shelf]:
+        """Ends what is out of service under `name`. Raises AlarmError."""
+        return self._end("return-to-service", name, by, out_of_service=True)
+
+    def _end(self, operation: str, name: str, by: str, *, out_of_service: bool) -> list[Shelf]:
+        by = by.strip()
+        if not _is_line(by, LONGEST_NAME):
+            raise unnamed(operation, name)
+        now = self._clock.wall()
+        with self._disk:
+            shelves = self._in_force()
+            of_kind = [shelf for shelf in shelves.values() if shelf.out_of_service is out_of_service]
+            over = self._named(operation, name, of_kind)
+            gone = {shelf.key for shelf in over}
+            self._write({key: shelf for key, shelf in shelves.items() if key not in gone})
+            with self._lock:
+                for key in gone & set(self._shelves):
+                    del self._shelves[key], self._ends[key]
+                self._stirred = True
+        for shelf in over:
+            _log.info("alarms_unshelved", path=shelf.path, by=by, shelved_by=shelf.by)
+        self._say([shelf_event(shelf, self._name(shelf.path), now, by) for shelf in over])
+        return over
+
+    def _named(self, operation: str, name: str, shelves: list[Shelf]) -> list[Shelf]:
+        """Those of `shelves` that `name` means: by their path, whether or not the configuration still has it."""
+        paths = {shelf.path for shelf in shelves if _is_end(name, shelf.path)}
+        if len(paths) > 1:
+            raise no_such_alarm(operation, name, sorted(paths)[:_NEAR])
+        if paths:
+            return [shelf for shelf in shelves if shelf.path in paths]
+        path, detector = self._meant(operation, name)
+        found = [shelf for shelf in shelves if (shelf.path, shelf.detector) == (path, detector)]
+        if not found:
+            raise not_in_force(operation, name, shelves)
+        return found
+
+    def _meant(self, operation: str, name: str) -> tuple[str, str]:
+        """Path and detector that a person means. Raises AlarmError where there is none, or more than one."""
+        name = name.strip().strip("/")
+        machines = dict.fromkeys(tag.machine.path for tag in self._tags)
+        if name in machines or self._tags.number(name) >= 0:
+            return name, ""
+        ends = [path for path in (*machines, *self._tags.paths) if name and _is_end(name, path)]
+        with self._lock:
+            events = [each.event for each in self._standing.values()]
+        told = {event.id: event for event in events if len(name) >= _SHORTEST_ID and event.id.startswith(name)}
+        if len(ends) == 1 and not told:
+            return ends[0], ""
+        if len(told) == 1 and not ends:
+            (event,) = told.values()
+            return event.path, event.detector
+        near = ends or [path for path in (*machines, *self._tags.paths) if name.casefold() in path.casefold()]
+        raise no_such_alarm(operation, name, near[:_NEAR])
+
+    # -- what is kept and shown ----------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Writes what has changed. A disk that refuses is said once, in the log and in the status."""
+        with self._disk:
+            if not self.changed:
+                return
+            try:
+                self._write(self._in_force())
+            except AlarmError as error:
+                if self.error is None:
+                    _log.warning("alarms_not_written", error=str(error))
+                self.error = error
+            else:
+                self.error = None
+
+    def _write(self, shelves: dict[Key, Shelf]) -> None:
+        with self._lock:
+            self.changed = False
+            standing = [Standing(each.event, each.told) for each in self._standing.values()]
+        try:
+            kept.write(self._path, shelves.values(), standing)
+        except AlarmError:
+            self.changed = True
+            raise
+
+    def _in_force(self) -> dict[Key, Shelf]:
+        with self._lock:
+            return dict(self._shelves)
+
+    def _put(self, shelf: Shelf) -> None:
+        now, length = self._clock.wall(), shelf.until - shelf.since
+        self._shelves[shelf.key] = shelf
+        self._ends[shelf.key] = self._clock.monotonic() + min(max(shelf.until - now, 0), length) / _NS
+
+    def snapshot(self) -> dict[str, Any]:
+        """The `alarms` part of the status. Times in ns."""
+        with self._lock:
+            shelves, told = list(self._shelves.values()), [each.told for each in self._standing.values()]
+        error = self.error
+        return {
+            "shelved": [self._shown(shelf) for shelf in shelves if not shelf.out_of_service],
+            "out_of_service": [self._shown(shelf) for shelf in shelves if shelf.out_of_service],
+            "standing": {state.value: told.count(state) for state in EventState if state is not EventState.CLOSED},
+            "error": None
+            if error is None
+            else {"ko": error.in_language("ko"), "en": error.in_language("en"), "code": error.code},
+        }
+
+    def standing(self) -> list[dict[str, Any]]:
+        """Alarms under way as they were told, the newest first."""
+        with self._lock:
+            shown = sorted(self._standing.values(), key=lambda each: -each.event.start)[:SHOWN]
+            return [
+                {
+                    "id": each.event.id,
+                    "path": each.event.path,
+                    "detector": each.event.detector,
+                    "severity": each.event.severity.name.lower(),
+                    "state": each.told.value,
+                    "start_ns": each.event.start,
+                    "text": {"ko": each.event.text.ko, "en": each.event.text.en},
+                }
+                for each in shown
+            ]
+
+    def _shown(self, shelf: Shelf) -> dict[str, Any]:
+        name = self._name(shelf.path)
+        return {
+            "path": shelf.path,
+            "detector": shelf.detector,
+            "label": {"ko": name.ko, "en": name.en},
+            "by": shelf.by,
+            "reason": shelf.reason,
+            "since_ns": shelf.since,
+            "until_ns": shelf.until,
+        }
+
+    def _name(self, path: str) -> Label:
+        """What people call it; the path where the configuration no longer has it."""
+        number = self._tags.number(path)
+        tag = self._tags[number] if number >= 0 else next((t for t in self._tags if t.machine.path == path), None)
+        if tag is None:
+            return Label(path, path)
+        parts = [(tag.machine.label, tag.machine.name), *([(tag.label, tag.name)] if number >= 0 else [])]
+        ko, en = (" ".join(label.in_language(language, name) for label, name in parts) for language in ("ko", "en"))
+        return Label(ko, en)
+
+
+def _is_end(name: str, path: str) -> bool:
+    return path == name or path.endswith(f"/{name}")
+
+
+def _is_line(text: str, longest: int) -> bool:
+    return 0 < len(text) <= longest and text.isprintable()

@@ -1,10 +1,12 @@
 """Kept: what of suppression outlives a restart, in one small JSON file that is replaced as a whole.
 
-`{"schema": 1, "shelves": [...], "standing": [{"event": ..., "told": state}, ...]}`. A file that cannot be read is set
-aside as `….damaged`, and then nothing is suppressed: what is told too often is seen, what is never told is not.
+`{"schema": 1, "crc": of the rest, "shelves": [...], "standing": [{"event": ..., "told": state}, ...]}`. A file that
+cannot be read is set aside as `….damaged`, and then nothing is suppressed: what is told too often is seen, what is
+never told is not.
 """
 
 import json
+import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,11 +33,11 @@ class Standing:
 def read(path: Path) -> tuple[list[Shelf], list[Standing], AlarmError | None]:
     """What was kept, and why it could not be read where it could not. Never fails."""
     try:
-        document = json.loads(path.read_bytes()) if path.exists() else None
-        if document is None:
-            return [], [], None
-        shelves = [_shelf(item) for item in _checked(document)["shelves"]]
-        standing = [Standing(event_of(item["event"]), EventState(item["told"])) for item in document["standing"]]
+        body = _checked(path.read_bytes())
+        shelves = [Shelf(**item) for item in body["shelves"]]
+        standing = [Standing(event_of(item["event"]), EventState(item["told"])) for item in body["standing"]]
+    except FileNotFoundError:
+        return [], [], None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return [], [], _set_aside(path, error)
     return shelves, standing, None
@@ -43,29 +45,28 @@ def read(path: Path) -> tuple[list[Shelf], list[Standing], AlarmError | None]:
 
 def write(path: Path, shelves: Iterable[Shelf], standing: Iterable[Standing]) -> None:
     """Raises AlarmError where the disk refuses; the file is then as it was."""
-    document = {
-        "schema": SCHEMA,
+    body = {
         "shelves": [asdict(shelf) for shelf in shelves],
         "standing": [{"event": asdict(each.event), "told": each.told} for each in standing],
     }
+    document = {"schema": SCHEMA, "crc": _crc(body), **body}
     try:
         replace(path, json.dumps(document, ensure_ascii=False).encode())
     except OSError as error:
         raise refused_by_disk(str(path), error) from error
 
 
-def _checked(document: dict[str, Any]) -> dict[str, Any]:
-    if document["schema"] != SCHEMA:
-        raise ValueError(f"schema {document['schema']}")
-    return document
+def _checked(content: bytes) -> dict[str, Any]:
+    """The parts of the file; raises whatever a broken file makes json and Python raise."""
+    document = json.loads(content)
+    body = {"shelves": document["shelves"], "standing": document["standing"]}
+    if (document["schema"], document["crc"]) != (SCHEMA, _crc(body)):
+        raise ValueError(f"schema {document['schema']}, crc {document['crc']}")
+    return body
 
 
-def _shelf(item: dict[str, Any]) -> Shelf:
-    shelf = Shelf(**item)
-    texts, times = (shelf.path, shelf.detector, shelf.by, shelf.reason), (shelf.since, shelf.until)
-    if not all(isinstance(text, str) for text in texts) or not all(type(time) is int for time in times):
-        raise ValueError(f"not a shelf: {item}")
-    return shelf
+def _crc(body: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(body, ensure_ascii=False, sort_keys=True).encode())
 
 
 def _set_aside(path: Path, error: Exception) -> AlarmError:

@@ -36,6 +36,7 @@ from edge_agent.model import Event, Frame
 from edge_agent.news import News
 from edge_agent.sinks.influxdb.client import InfluxDbSink
 from edge_agent.store import Store
+from edge_agent.suppression import Suppression
 from tests.unit.sinks.influxdb.rows import MS, T0, event_of, section_of, tag_table
 
 TAGS: Final = tag_table(5, 0)
@@ -80,7 +81,8 @@ class Courier:
         self._said = os.open(folder / "said", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._given, self._clock, self._news = given, SystemClock(), News()
         self._journal, self._inbox = open_journal(folder), Inbox(100_000)
-        self._store = Store(self._inbox, Live(TAGS), None, self._journal, self._news, self._clock, 100_000)
+        suppression = Suppression(TAGS, self._clock, folder / "alarms.json", self._inbox.put_events)
+        self._store = Store(self._inbox, Live(TAGS), None, suppression, self._journal, self._news, self._clock, 100_000)
         section = section_of(facts.pop("url"), folder / "token", **facts)
         make = partial(InfluxDbSink, section, self._clock)
         cursor = self._journal.cursor("hub")

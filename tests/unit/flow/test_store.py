@@ -20,6 +20,7 @@ from edge_agent.live import Live
 from edge_agent.model import Frame
 from edge_agent.news import News
 from edge_agent.store import COMMIT_BYTES, EVENTS_SPACING_S, SPACING_S, Store
+from edge_agent.suppression import Suppression
 from tests.unit.journal.material import TABLE, event, section
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +35,8 @@ def frame(*values: float) -> Frame:
 async def stage(path: Path) -> AsyncIterator[tuple[Store, Inbox, Journal]]:
     inbox, clock = Inbox(LIMIT), SystemClock()
     journal = Journal.open(path, TABLE, section("8MiB"), clock)
-    store = Store(inbox, Live(TABLE), None, journal, News(), clock, LIMIT)
+    suppression = Suppression(TABLE, clock, path.parent / "alarms.json", inbox.put_events)
+    store = Store(inbox, Live(TABLE), None, suppression, journal, News(), clock, LIMIT)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(store.run)
         with anyio.fail_after(30):

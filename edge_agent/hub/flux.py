@@ -156,6 +156,12 @@ def open_events(bucket: str, language: str) -> str:
     return _table(bucket, OF_SITE, _NOT_TEXT, fields=fields, where='r.state == "open"')
 
 
+def suppressed_events(bucket: str, language: str) -> str:
+    """Events that have not ended and are not announced: a person shelved them or took their machine out of service."""
+    fields = ("severity", "class", "state", f"text_{language}")
+    return _table(bucket, OF_SITE, _NOT_TEXT, fields=fields, where='r.state != "open" and r.state != "closed"')
+
+
 def gaps(bucket: str) -> str:
     """What the agents say of times in which they did not collect or could not keep."""
     return _table(

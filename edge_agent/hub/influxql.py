@@ -89,6 +89,12 @@ def open_events(language: str) -> str:
     return _table(fields, f"{OF_SITE} AND {_NOT_TEXT} AND \"state\" = 'open'")
 
 
+def suppressed_events(language: str) -> str:
+    """Events that have not ended and are not announced: a person shelved them or took their machine out of service."""
+    fields = f'"severity", "class", "state", "text_{language}"'
+    return _table(fields, f"{OF_SITE} AND {_NOT_TEXT} AND \"state\" <> 'open' AND \"state\" <> 'closed'")
+
+
 def gaps() -> str:
     """What the agents say of times in which they did not collect or could not keep."""
     return _table('"severity", "text_ko", "text_en", "end_ms"', f'{OF_SITE} AND "detector" =~ /^(agent|journal)/')

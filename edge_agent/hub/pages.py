@@ -192,6 +192,13 @@ def _event_page(bucket: str, language: str) -> Page:
             width=12,
         ),
         Panel(
+            Words("알리지 않는 이벤트(보류, 사용 중지)", "Not announced (shelved, out of service)"),
+            "table",
+            flux.suppressed_events(bucket, language),
+            (influxql.suppressed_events(language),),
+            width=12,
+        ),
+        Panel(
             Words("현장별 이벤트 수", "Events by site"),
             "bars",
             flux.event_counts(bucket),

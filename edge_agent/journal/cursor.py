@@ -413,18 +413,18 @@ def _finished(state: CursorState, number: int, after: Place) -> CursorState:
 
 
 def _begun(state: CursorState, batch: Batch, after: Place) -> CursorState:
-    """The state after a delivered batch: its lane has begun, and live events that closed are remembered."""
+    """The state after a delivered batch: its lane has begun, and what events were told live is remembered."""
     if batch.backfill:
         number = next((i for i, each in enumerate(state.ranges) if each.first is after and each.begins), None)
         return state if number is None else state.with_range(number, replace(state.ranges[number], begins=False))
-    closed = [event.id for event in batch.events if event.state is EventState.CLOSED] if state.ranges else []
-    if closed:
-        state = replace(state, closed=(*state.closed, *closed)[-MAX_CLOSED:])
+    told = [event.id for event in batch.events] if state.ranges else []
+    if told:
+        state = replace(state, closed=(*state.closed, *told)[-MAX_CLOSED:])
     return replace(state, begins=False) if state.begins else state
 
 
 def _in_order(events: Iterable[Event], closed: Iterable[str], range_: Range) -> list[Event]:
-    """Events of a range that may still be sent: none is opened after it was closed."""
+    """Events of a range that may still be sent: none is told as what it was before (open, shelved) after newer news."""
     if range_.again:
         return [event for event in events if event.state is EventState.CLOSED]
     known = set(closed)

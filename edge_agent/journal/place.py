@@ -85,7 +85,7 @@ class CursorState:
     again: Mapping[str, int] = field(default_factory=dict)
     """Rows sent again on somebody's order, by what became of them. They are beside the balance."""
     closed: tuple[str, ...] = ()
-    """Events delivered as closed while ranges were owed: their opening, if it is in one, is not sent after them."""
+    """Events told live while ranges were owed: what one of these has of them but their end is older."""
     refused: Rebuff | None = None
     """Kept here so that the alarm ends once, also where the agent was started anew in between."""
     quarantine_bytes: int = 0

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -20,8 +21,8 @@ from hypothesis.stateful import (
 from edge_agent.api import Answer, Refusal
 from edge_agent.journal.place import MAX_RANGES
 from edge_agent.journal.walk import walk
-from edge_agent.model import Machine, Tag, TagTable
-from tests.unit.journal.material import NOON, SECOND, ManualClock, frame, numbers, open_journal, segment_files
+from edge_agent.model import EventState, Machine, Tag, TagTable
+from tests.unit.journal.material import NOON, SECOND, ManualClock, event, frame, numbers, open_journal, segment_files
 
 SIZES = {"segment": "4KiB", "total": "24KiB"}
 PLANT = TagTable([Tag(f"t_{i}", Machine("busan", "heat", f"m_{i % 3}", "furnace"), "plc") for i in range(7)])
@@ -250,3 +251,21 @@ def test_lives_with_two_lanes():
 @pytest.mark.timeout(1800)
 def test_a_thousand_lives_with_two_lanes():
     live(1000, 60)
+
+
+def test_old_news_of_an_event_does_not_come_after_newer_ones(tmp_path):
+    """Shelved while the hub was away, open again since: the backlog must not say `shelved` last."""
+    journal = open_journal(tmp_path / "journal", PLANT)
+    cursor = journal.cursor("hub")
+    alarm, gone = event("alarm"), event("gone")
+    journal.append(frame(0, 4, len(PLANT)), [gone, replace(alarm, state=EventState.SHELVED)])
+    journal.append(frame(4, 4, len(PLANT)), [replace(gone, state=EventState.CLOSED)])
+    cursor.leave_behind()
+    journal.append(frame(8, 4, len(PLANT)), [alarm])
+    last = {}
+    for backfill in (False, True):
+        while (batch := cursor.read(100, backfill=backfill)) is not None:
+            last |= {each.id: each.state for each in batch.events}
+            cursor.advance(batch, Answer())
+    assert last == {"alarm": EventState.OPEN, "gone": EventState.CLOSED}
+    journal.close()

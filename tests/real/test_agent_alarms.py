@@ -1,0 +1,85 @@
+"""Alarms of a running agent through its commands: shelved over a kill, told again when that is over."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.real.rig import config, meters, start
+from tests.servers.agent import AgentProcess
+from tests.servers.process import free_port
+
+DETECTION = {"engine": "numpy", "on_delay": "100ms", "off_delay": "1s"}
+
+
+def command(agent: AgentProcess, *words: str) -> tuple[int, str]:
+    """`edge-agent alarms` with these words; its exit code and what it said."""
+    where = [sys.executable, "-m", "edge_agent", "alarms", *words, str(agent.config), "--language", "ko"]
+    done = subprocess.run(where, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def alarm(snapshot: dict[str, Any], path: str = "plant/l1/m0", detector: str = "outage") -> str:
+    """The state in which an alarm was told last; empty where it was not."""
+    found = (event["state"] for event in snapshot["events"] if (event["path"], event["detector"]) == (path, detector))
+    return next(found, "")
+
+
+def recorded(agent: AgentProcess, folder: Path) -> list[str]:
+    """The journal's events as CSV, a line each."""
+    file = folder / "events.csv"
+    words = ["journal", "export", str(agent.config), "--events", "--language", "en", "-o", str(file)]
+    subprocess.run([sys.executable, "-m", "edge_agent", *words], capture_output=True, timeout=60, check=True)
+    return file.read_text("utf-8-sig").splitlines()
+
+
+def test_an_alarm_is_shelved_over_a_kill_and_told_when_that_is_over(tmp_path: Path) -> None:
+    agent = start(tmp_path, config([meters(free_port())], detection=DETECTION))
+    agent.until("the alarm", lambda s: alarm(s) == "open")
+    code, said = command(agent, "shelve", "m0", "--for", "8h", "--by", "홍길동", "--reason", "배선 교체")
+    assert (code, "plant/l1/m0" in said, "보류했습니다" in said) == (0, True, True)
+    told = agent.until("shelved", lambda s: alarm(s) == "shelved")
+    assert [(one["path"], one["by"], one["reason"]) for one in told["alarms"]["shelved"]] == [
+        ("plant/l1/m0", "홍길동", "배선 교체")
+    ]
+    assert told["alarms"]["standing"] == {"open": 0, "shelved": 1, "out_of_service": 0}
+
+    agent.signal(signal.SIGKILL)
+    agent.wait(20)
+    agent.start()
+    assert agent.status()["alarms"]["shelved"] == told["alarms"]["shelved"]
+    code, said = command(agent, "list")
+    assert (code, "보류 1" in said, "홍길동 · 배선 교체" in said) == (0, True, True)
+    code, listed = command(agent, "list", "--json")
+    (standing,) = json.loads(listed)["alarms"]
+    assert (code, standing["state"], standing["detector"]) == (0, "shelved", "outage")
+
+    code, said = command(agent, "out-of-service", standing["id"][:8], "--by", "김철수", "--reason", "기기 수리")
+    assert code == 0
+    agent.until("out of service", lambda s: alarm(s) == "out_of_service")
+    assert command(agent, "return-to-service", standing["id"][:8], "--by", "김철수")[0] == 0
+    agent.until("shelved again", lambda s: alarm(s) == "shelved")
+    assert command(agent, "unshelve", "m0", "--by", "홍길동")[0] == 0
+    told = agent.until("told again", lambda s: alarm(s) == "open")
+    assert told["alarms"]["shelved"] == told["alarms"]["out_of_service"] == []
+
+    assert command(agent, "unshelve", "m0", "--by", "홍길동") == (1, unshelved_already())
+    code, said = command(agent, "shelve", "m0", "--for", "8d", "--by", "홍길동", "--reason", "x")
+    assert (code, "EA-402" in said, "7일" in said) == (1, True, True)
+    assert command(agent, "shelve", "m0", "--for", "8", "--by", "홍길동", "--reason", "x")[0] == 2
+    agent.signal(signal.SIGTERM)
+    assert agent.wait(20) == 0
+    assert command(agent, "list")[0] == 69
+    records = [line for line in recorded(agent, tmp_path) if ",operator," in line]
+    for detector, name in (("alarm/shelved", "홍길동"), ("alarm/out_of_service/outage", "김철수")):
+        (record,) = (line for line in records if f",{detector}," in line)
+        assert (",over," in record, f"by {name}" in record) == (True, True)
+
+
+def unshelved_already() -> str:
+    """What is said where there is nothing to end."""
+    return "[EA-402] unshelve m0: 보류하거나 사용 중지한 것이 아닙니다 → 조치: 지금 해당하는 것: -\n"

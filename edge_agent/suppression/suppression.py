@@ -186,7 +186,7 @@ class Suppression:
         """Those of `shelves` that `name` means: by their path, whether or not the configuration still has it."""
         paths = {shelf.path for shelf in shelves if _is_end(name, shelf.path)}
         if len(paths) > 1:
-            raise no_such_alarm(operation, name, sorted(paths)[:_NEAR])
+            raise no_such_alarm(operation, name, sorted(paths)[:_NEAR], several=True)
         if paths:
             return [shelf for shelf in shelves if shelf.path in paths]
         path, detector = self._meant(operation, name)
@@ -211,7 +211,7 @@ class Suppression:
             (event,) = told.values()
             return event.path, event.detector
         near = ends or [path for path in (*machines, *self._tags.paths) if name.casefold() in path.casefold()]
-        raise no_such_alarm(operation, name, near[:_NEAR])
+        raise no_such_alarm(operation, name, near[:_NEAR], several=len(ends) + len(told) > 1)
 
     # -- what is kept and shown ----------------------------------------------------------------------------------------
 

@@ -104,13 +104,16 @@ def _what(shelf: Shelf) -> Label:
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-def no_such_alarm(operation: str, name: str, near: Sequence[str]) -> AlarmError:
-    """`near`: what it may have meant; several where it fits more than one."""
+def no_such_alarm(operation: str, name: str, near: Sequence[str], *, several: bool = False) -> AlarmError:
+    """`near`: what it may have meant; with `several` it means each of them."""
     listed = ", ".join(near) or "-"
+    cause = Words("그런 설비, 태그, 알람이 없습니다", "no machine, tag or alarm is called that")
+    if several:
+        cause = Words("그런 이름이 여럿입니다", "several things are called that")
     return AlarmError(
         operation,
         name,
-        Words("그런 설비·태그·알람이 없거나 여럿입니다", "no machine, tag or alarm, or more than one, is called that"),
+        cause,
         Words(
             f"경로를 끝까지 쓰십시오(site/line/machine/tag). 가까운 것: {listed}. 알람 번호: `edge-agent alarms list`",
             f"write the whole path (site/line/machine/tag); near it: {listed}; numbers: `edge-agent alarms list`",

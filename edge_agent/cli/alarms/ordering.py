@@ -9,7 +9,6 @@ from pydantic import TypeAdapter, ValidationError
 from edge_agent.cli import EXIT_FAULT, EXIT_UNAVAILABLE
 from edge_agent.cli.ask import ask, socket_of
 from edge_agent.cli.speech import Speech
-from edge_agent.config import advice
 from edge_agent.config.base import Duration
 from edge_agent.errors import NotConnected
 from edge_agent.suppression.words import when
@@ -20,12 +19,11 @@ _SECONDS: Final[TypeAdapter[float]] = TypeAdapter(Duration)
 
 
 def seconds_of(duration: str) -> float:
-    """Seconds of `8h`, `30min`, `2d`. Raises ValueError, which says how it would be written, in both languages."""
+    """Seconds of `8h`, `30min`, `2d`. Raises ValueError, which says how it is written, in both languages."""
     try:
         return _SECONDS.validate_python(duration)
     except ValidationError as error:
-        words = advice.duration(duration)
-        raise ValueError(f"{duration!r}: {words.en} {words.ko}") from error
+        raise ValueError(f"{duration!r}: write for example 30min, 8h, 2d. 예: 30min, 8h, 2d") from error
 
 
 def send(target: Path | None, language: str, order: Mapping[str, Any], out: TextIO) -> int:

@@ -65,7 +65,9 @@ class Agent:
         self._opened, self._collected_before = self.journal.report, self.journal.view.collected
         self.news = News()
         self.scoring = self._make_scoring() if config.detection.enabled else None
-        self.suppression = Suppression(loaded.tags, clock, self.state_folder / "alarms.json", self.inbox.put_events)
+        self.suppression = Suppression(
+            loaded.tags, config.detection, clock, self.state_folder / "alarms.json", self.inbox.put_events
+        )
         self.store = Store(
             self.inbox,
             self.live,

@@ -19,6 +19,7 @@ from edge_agent.model import Event, Frame
 from edge_agent.news import News
 from edge_agent.score import Scoring
 from edge_agent.suppression import Suppression
+from edge_agent.suppression.flood_words import in_flood
 from edge_agent.worker import Worker
 
 _log = structlog.get_logger("journal")
@@ -96,7 +97,7 @@ class Store:
             if self._scoring is not None:
                 self._scoring.offer(frame)
         events = self._suppression.judge(events)
-        self._live.note(events)
+        self._live.note([event for event in events if not in_flood(event)])
         if frames or events:
             self._pend(Frame.concat(frames), events)
         if self._pending:
@@ -193,6 +194,6 @@ class Store:
         else:
             self._unsynced = False
             self._say(None)
-        if self._suppression.changed:
+        if self._suppression.due:
             await anyio.to_thread.run_sync(self._suppression.save, limiter=self._syncer)
         self._inbox.put_events(self._journal.notices())

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edge_agent.cli.alarms.words import shelf_line
+from edge_agent.cli.alarms.words import line_of
 from edge_agent.cli.view_words import QUALITY, SEVERITY, STATE, WORDS
 from edge_agent.model import Label
 
@@ -27,7 +27,7 @@ TURN_SECONDS: Final = 5
 LEAST_EVENTS: Final = 3
 _COLOURS: Final = {"good": "green", "uncertain": "yellow", "bad": "bold red"}
 _SEVERITY_COLOURS: Final = {"notice": "cyan", "warning": "yellow", "critical": "bold red"}
-SUPPRESSED: Final = ("shelved", "out_of_service")
+SUPPRESSED: Final = ("shelved", "out_of_service", "floods")
 _STATE_COLOURS: Final = {
     "up": "green",
     "ok": "green",
@@ -316,9 +316,9 @@ def _suppressed(alarms: Snapshot, language: str, *, cut: bool) -> list[Text]:
     counts = " · ".join(f"{words[kind]} {len(alarms[kind])}" for kind in SUPPRESSED if alarms.get(kind))
     if not counts:
         return []
-    shelves = [] if cut else [shelf for kind in SUPPRESSED for shelf in alarms[kind]]
-    head = Text(f"▌{words['suppressed']} {counts}", style="bold yellow", overflow="ellipsis", no_wrap=True)
-    return [head, *(Text(f"  {shelf_line(shelf, language)}", overflow="fold") for shelf in shelves)]
+    shown = [] if cut else [one for kind in SUPPRESSED for one in alarms[kind]]
+    head = Text(f"▌{words['not_announced']} {counts}", style="bold yellow", overflow="ellipsis", no_wrap=True)
+    return [head, *(Text(f"  {line_of(one, language)}", overflow="fold") for one in shown)]
 
 
 def _ledger(row: Snapshot, language: str, *, cut: bool) -> list[Text]:

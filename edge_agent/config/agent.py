@@ -71,6 +71,10 @@ class DetectionSection(Section):
     """An event closes when its cause has been gone this long."""
     max_false_alarms: FalseAlarms = Field(default="0.1/tag/week")  # type: ignore[assignment]  # the same
     """Bearable false alarms of a tag by its machine's cycles; the default is one of a machine of 20 tags in 3 days."""
+    alarms_per_machine: Annotated[int, Field(ge=1, le=10_000)] = 5
+    """So many alarms of a machine are announced one by one in ten minutes; one event speaks for those beyond."""
+    alarms_per_site: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """The same for all machines together: ten is what a person can take in (ISA-18.2, EEMUA 191)."""
     checkpoint_interval: Duration = Field(default="5min")  # type: ignore[assignment]  # the same
 
 

@@ -157,7 +157,7 @@ def open_events(bucket: str, language: str) -> str:
 
 
 def suppressed_events(bucket: str, language: str) -> str:
-    """Events that have not ended and are not announced: a person shelved them or took their machine out of service."""
+    """Events that have not ended and are not announced: shelved, out of service, or one of a flood."""
     fields = ("severity", "class", "state", f"text_{language}")
     return _table(bucket, OF_SITE, _NOT_TEXT, fields=fields, where='r.state != "open" and r.state != "closed"')
 

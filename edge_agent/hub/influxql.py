@@ -90,7 +90,7 @@ def open_events(language: str) -> str:
 
 
 def suppressed_events(language: str) -> str:
-    """Events that have not ended and are not announced: a person shelved them or took their machine out of service."""
+    """Events that have not ended and are not announced: shelved, out of service, or one of a flood."""
     fields = f'"severity", "class", "state", "text_{language}"'
     return _table(fields, f"{OF_SITE} AND {_NOT_TEXT} AND \"state\" <> 'open' AND \"state\" <> 'closed'")
 

@@ -192,7 +192,7 @@ def _event_page(bucket: str, language: str) -> Page:
             width=12,
         ),
         Panel(
-            Words("알리지 않는 이벤트(보류, 사용 중지)", "Not announced (shelved, out of service)"),
+            Words("알리지 않는 이벤트(보류, 사용 중지, 홍수)", "Not announced (shelved, out of service, flood)"),
             "table",
             flux.suppressed_events(bucket, language),
             (influxql.suppressed_events(language),),

@@ -30,6 +30,8 @@ class EventState(StrEnum):
     """Under way, but a person has shelved its alarm for a time (ISA-18.2): recorded, not announced."""
     OUT_OF_SERVICE = "out_of_service"
     """Under way at what a person has taken out of service (ISA-18.2): recorded, not announced."""
+    SUPPRESSED = "suppressed"
+    """Under way, one of too many at once (ISA-18.2: suppressed by design): recorded, another event speaks for it."""
 
 
 class Severity(IntEnum):

@@ -1,8 +1,8 @@
 """Kept: what of suppression outlives a restart, in one small JSON file that is replaced as a whole.
 
-`{"schema": 1, "crc": of the rest, "shelves": [...], "standing": [{"event": ..., "told": state}, ...]}`. A file that
-cannot be read is set aside as `….damaged`, and then nothing is suppressed: what is told too often is seen, what is
-never told is not.
+`{"schema": 1, "crc": of the rest, "shelves": [...], "standing": [{"event": ..., "told": state}, ...],
+"floods": [...]}`. A file that cannot be read is set aside as `….damaged`, and then nothing is suppressed: what is told
+too often is seen, what is never told is not.
 """
 
 import json
@@ -16,6 +16,7 @@ from edge_agent.errors import AlarmError
 from edge_agent.model import Event, EventState
 from edge_agent.model.event import event_of
 from edge_agent.replacement import replace
+from edge_agent.suppression.flood import Floods
 from edge_agent.suppression.shelf import Shelf
 from edge_agent.suppression.words import damaged, refused_by_disk
 
@@ -30,12 +31,13 @@ class Standing:
     told: EventState
 
 
-def read(path: Path) -> tuple[list[Shelf], list[Standing], AlarmError | None]:
-    """What was kept, and why it could not be read where it could not. Never fails."""
+def read(path: Path, floods: Floods) -> tuple[list[Shelf], list[Standing], AlarmError | None]:
+    """What was kept, and why it could not be read where it could not; restores `floods`. Never fails."""
     try:
         body = _checked(path.read_bytes())
         shelves = [Shelf(**item) for item in body["shelves"]]
         standing = [Standing(event_of(item["event"]), EventState(item["told"])) for item in body["standing"]]
+        floods.restore(body["floods"])
     except FileNotFoundError:
         return [], [], None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -43,11 +45,12 @@ def read(path: Path) -> tuple[list[Shelf], list[Standing], AlarmError | None]:
     return shelves, standing, None
 
 
-def write(path: Path, shelves: Iterable[Shelf], standing: Iterable[Standing]) -> None:
+def write(path: Path, shelves: Iterable[Shelf], standing: Iterable[Standing], floods: list[dict[str, Any]]) -> None:
     """Raises AlarmError where the disk refuses; the file is then as it was."""
     body = {
         "shelves": [asdict(shelf) for shelf in shelves],
         "standing": [{"event": asdict(each.event), "told": each.told} for each in standing],
+        "floods": floods,
     }
     document = {"schema": SCHEMA, "crc": _crc(body), **body}
     try:
@@ -59,7 +62,7 @@ def write(path: Path, shelves: Iterable[Shelf], standing: Iterable[Standing]) ->
 def _checked(content: bytes) -> dict[str, Any]:
     """The parts of the file; raises whatever a broken file makes json and Python raise."""
     document = json.loads(content)
-    body = {"shelves": document["shelves"], "standing": document["standing"]}
+    body = {part: document[part] for part in ("shelves", "standing", "floods")}
     if (document["schema"], document["crc"]) != (SCHEMA, _crc(body)):
         raise ValueError(f"schema {document['schema']}, crc {document['crc']}")
     return body

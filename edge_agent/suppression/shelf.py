@@ -10,6 +10,8 @@ LONGEST_S: Final = 7 * 86_400.0
 """Longer than that is no shelving: ISA-18.2 wants it to end by itself. What is out of order is out of service."""
 LONGEST_NAME: Final = 60
 LONGEST_REASON: Final = 200
+BY_PERSON: Final = frozenset({EventState.SHELVED, EventState.OUT_OF_SERVICE})
+"""What a person says of an alarm; `suppressed` is what the agent says."""
 Key = tuple[str, str, bool]
 
 

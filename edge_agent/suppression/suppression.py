@@ -12,11 +12,14 @@ from typing import Any, Final
 import structlog
 
 from edge_agent.clock import Clock
+from edge_agent.config.agent import DetectionSection
 from edge_agent.errors import AlarmError
-from edge_agent.model import Event, EventClass, EventState, Label, TagTable
+from edge_agent.model import Event, EventClass, EventState, Label, Severity, TagTable
 from edge_agent.suppression import kept
+from edge_agent.suppression.flood import Flood, Floods
+from edge_agent.suppression.flood_words import gathered, unannounced_in_flood
 from edge_agent.suppression.kept import Standing
-from edge_agent.suppression.shelf import LONGEST_NAME, LONGEST_REASON, LONGEST_S, SHORTEST_S, Key, Shelf
+from edge_agent.suppression.shelf import BY_PERSON, LONGEST_NAME, LONGEST_REASON, LONGEST_S, SHORTEST_S, Key, Shelf
 from edge_agent.suppression.words import (
     OWN,
     bad_duration,
@@ -33,6 +36,8 @@ from edge_agent.suppression.words import (
 MOST_SHELVES: Final = 1000
 MOST_STANDING: Final = 10_000
 """Events under way beyond these are told as they come, and the oldest are no longer told again."""
+SAVE_SPACING_S: Final = 1.0
+"""At least so long between two writings of the file, orders aside: a flood must not wear the card out."""
 SHOWN: Final = 200
 """Alarms under way that are listed, the newest first."""
 _SHORTEST_ID: Final = 4
@@ -44,21 +49,30 @@ _log = structlog.get_logger("alarms")
 class Suppression:
     """`judge` is for the store's thread, orders and `save` may come from any; orders and `save` block for the disk."""
 
-    def __init__(self, tags: TagTable, clock: Clock, path: Path, say: Callable[[Sequence[Event]], None]) -> None:
+    def __init__(
+        self,
+        tags: TagTable,
+        config: DetectionSection,
+        clock: Clock,
+        path: Path,
+        say: Callable[[Sequence[Event]], None],
+    ) -> None:
         """`path`: the file that outlives a restart; `say`: puts events on the road. Never fails: see `kept.read`."""
         self._tags, self._clock, self._path, self._say = tags, clock, path, say
         self._site = tags[0].machine.site if len(tags) else ""
         self._lock, self._disk = Lock(), Lock()
-        shelves, standing, trouble = kept.read(path)
+        self._floods = Floods(self._site, config.alarms_per_machine, config.alarms_per_site, self._name)
+        shelves, standing, trouble = kept.read(path, self._floods)
         self._shelves: dict[Key, Shelf] = {}
         self._ends: dict[Key, float] = {}
         """Monotonic time at which a shelf ends whatever the wall clock does meanwhile."""
         for shelf in shelves:
             self._put(shelf)
         self._standing = {each.event.id: each for each in standing}
-        self._stirred = True
+        self._stirred = self._flooded = True
         self.changed = False
         """Whether the file is not what it should be."""
+        self._written = clock.monotonic() - SAVE_SPACING_S
         self.error: AlarmError | None = None
         """Why the file could not be written the last time; None where it could."""
         if trouble is not None:
@@ -69,38 +83,69 @@ class Suppression:
 
     def judge(self, events: Sequence[Event]) -> list[Event]:
         """The events as they are to be told, and those that are to be told again now. Call it at least every second."""
-        if not (events or self._stirred or self._shelves):
+        if not (events or self._stirred or self._shelves or self._flooded):
             return []
         with self._lock:
             out = self._expire()
             out += self._again() if self._stirred else []
-            return out + [self._one(event) for event in events]
+            out += self._calm() if self._flooded else []
+            for event in events:
+                out += self._one(event)
+            self._flooded = bool(self._floods.under_way)
+        return out
 
-    def _one(self, event: Event) -> Event:
+    def _one(self, event: Event) -> list[Event]:
         if event.event_class is EventClass.AGENT or event.detector.startswith(OWN):
-            return event
-        shelf = self._shelf_of(event)
-        if event.state is EventState.CLOSED:
-            known = self._standing.pop(event.id, None)
-            self.changed |= known is not None
-            return event if shelf is None else unannounced(event, shelf)
-        told = event if shelf is None else marked(event, shelf)
+            return [event]
+        return [self._close(event)] if event.state is EventState.CLOSED else self._open(event)
+
+    def _close(self, event: Event) -> Event:
+        shelf, known = self._shelf_of(event), self._standing.pop(event.id, None)
+        if known is not None:
+            self.changed = True
+            self._floods.forget(event.id)
+        if shelf is not None:
+            return unannounced(event, shelf)
+        return event if known is None or known.told is EventState.OPEN else unannounced_in_flood(event)
+
+    def _open(self, event: Event) -> list[Event]:
+        """How an event that stands is told now, with what else is to be told of it."""
+        shelf, known = self._shelf_of(event), self._standing.get(event.id)
+        told, said = event, list[Event]()
+        if shelf is not None:
+            told = marked(event, shelf)
+        elif known is None or known.told in BY_PERSON:
+            announced, said = self._floods.admit(event, self._clock.wall())
+            told = event if announced else gathered(event)
+        elif known.told is EventState.SUPPRESSED and event.severity is not Severity.CRITICAL:
+            told = gathered(event)
+        if told.state is not EventState.SUPPRESSED:
+            self._floods.forget(event.id)
         self._standing[event.id] = Standing(event, told.state)
         if len(self._standing) > MOST_STANDING:
-            del self._standing[next(iter(self._standing))]
+            self._floods.forget(oldest := next(iter(self._standing)))
+            del self._standing[oldest]
         self.changed = True
-        return told
+        return [*said, told]
 
     def _again(self) -> list[Event]:
-        """What stands and was told as something else than it is now."""
+        """What stands and was told as something else than what people say of it now."""
         self._stirred = False
         out: list[Event] = []
-        for known in self._standing.values():
+        for known in list(self._standing.values()):
             shelf = self._shelf_of(known.event)
-            told = known.event if shelf is None else marked(known.event, shelf)
-            if told.state is not known.told:
-                known.told, self.changed = told.state, True
-                out.append(told)
+            before = known.told if known.told in BY_PERSON else None
+            if before is not (None if shelf is None else shelf.state):
+                out += self._open(known.event)
+        return out
+
+    def _calm(self) -> list[Event]:
+        """Floods that are over; what they leave behind is announced as if it were new."""
+        out, left = self._floods.end(self._clock.wall())
+        for name in left:
+            known = self._standing.pop(name, None)
+            out += [] if known is None else self._open(known.event)
+        self.changed |= bool(out)
         return out
 
     def _shelf_of(self, event: Event) -> Shelf | None:
@@ -215,6 +260,11 @@ class Suppression:
 
     # -- what is kept and shown ----------------------------------------------------------------------------------------
 
+    @property
+    def due(self) -> bool:
+        """Whether there is something to save, and the last time was not just now."""
+        return self.changed and self._clock.monotonic() - self._written >= SAVE_SPACING_S
+
     def save(self) -> None:
         """Writes what has changed. A disk that refuses is said once, in the log and in the status."""
         with self._disk:
@@ -233,8 +283,10 @@ class Suppression:
         with self._lock:
             self.changed = False
             standing = [Standing(each.event, each.told) for each in self._standing.values()]
+            floods = self._floods.document()
+        self._written = self._clock.monotonic()
         try:
-            kept.write(self._path, shelves.values(), standing)
+            kept.write(self._path, shelves.values(), standing, floods)
         except AlarmError:
             self.changed = True
             raise
@@ -252,10 +304,12 @@ class Suppression:
         """The `alarms` part of the status. Times in ns."""
         with self._lock:
             shelves, told = list(self._shelves.values()), [each.told for each in self._standing.values()]
+            floods = [self._flood_shown(flood) for flood in self._floods.under_way]
         error = self.error
         return {
             "shelved": [self._shown(shelf) for shelf in shelves if not shelf.out_of_service],
             "out_of_service": [self._shown(shelf) for shelf in shelves if shelf.out_of_service],
+            "floods": floods,
             "standing": {state.value: told.count(state) for state in EventState if state is not EventState.CLOSED},
             "error": None
             if error is None
@@ -278,6 +332,16 @@ class Suppression:
                 }
                 for each in shown
             ]
+
+    def _flood_shown(self, flood: Flood) -> dict[str, Any]:
+        name = self._name(flood.path)
+        return {
+            "path": flood.path,
+            "label": {"ko": name.ko, "en": name.en},
+            "since_ns": flood.since,
+            "gathered": flood.count,
+            "standing": len(flood.members),
+        }
 
     def _shown(self, shelf: Shelf) -> dict[str, Any]:
         name = self._name(shelf.path)

@@ -27,7 +27,7 @@ import numpy.typing as npt
 import structlog
 
 from edge_agent.clock import SystemClock
-from edge_agent.config.agent import JournalSection
+from edge_agent.config.agent import DetectionSection, JournalSection
 from edge_agent.deliver import Delivery
 from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
@@ -81,7 +81,7 @@ class Courier:
         self._said = os.open(folder / "said", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._given, self._clock, self._news = given, SystemClock(), News()
         self._journal, self._inbox = open_journal(folder), Inbox(100_000)
-        suppression = Suppression(TAGS, self._clock, folder / "alarms.json", self._inbox.put_events)
+        suppression = Suppression(TAGS, DetectionSection(), self._clock, folder / "alarms.json", self._inbox.put_events)
         self._store = Store(self._inbox, Live(TAGS), None, suppression, self._journal, self._news, self._clock, 100_000)
         section = section_of(facts.pop("url"), folder / "token", **facts)
         make = partial(InfluxDbSink, section, self._clock)

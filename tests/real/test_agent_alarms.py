@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.real.rig import config, meters, start
-from tests.servers.agent import AgentProcess
+from tests.servers.agent import AgentProcess, machines
 from tests.servers.process import free_port
 
 DETECTION = {"engine": "numpy", "on_delay": "100ms", "off_delay": "1s"}
@@ -46,7 +46,7 @@ def test_an_alarm_is_shelved_over_a_kill_and_told_when_that_is_over(tmp_path: Pa
     assert [(one["path"], one["by"], one["reason"]) for one in told["alarms"]["shelved"]] == [
         ("plant/l1/m0", "홍길동", "배선 교체")
     ]
-    assert told["alarms"]["standing"] == {"open": 0, "shelved": 1, "out_of_service": 0}
+    assert told["alarms"]["standing"] == {"open": 0, "shelved": 1, "out_of_service": 0, "suppressed": 0}
 
     agent.signal(signal.SIGKILL)
     agent.wait(20)
@@ -83,3 +83,18 @@ def test_an_alarm_is_shelved_over_a_kill_and_told_when_that_is_over(tmp_path: Pa
 def unshelved_already() -> str:
     """What is said where there is nothing to end."""
     return "[EA-402] unshelve m0: 보류하거나 사용 중지한 것이 아닙니다 → 조치: 지금 해당하는 것: -\n"
+
+
+def test_a_line_that_loses_all_its_machines_tells_ten_and_one_for_the_rest(tmp_path: Path) -> None:
+    link = meters(free_port(), tags=24)
+    for number, tag in enumerate(link["devices"][0]["tags"]):
+        tag["machine"] = f"m{number // 2}"
+    agent = start(tmp_path, config([link], detection=DETECTION) | {"machines": machines(12)})
+    told = agent.until("the flood", lambda s: s["alarms"]["standing"]["suppressed"] == 2)
+    assert alarm(told, "plant", "alarm/flood") == "open"
+    assert sum(event["detector"] == "outage" for event in told["events"]) == 10
+    code, said = command(agent, "list")
+    assert (code, "▌알람 홍수 1" in said, "모은 알람 2건, 남은 것 2건" in said) == (0, True, True)
+    agent.signal(signal.SIGTERM)
+    assert agent.wait(20) == 0
+    assert sum(",outage," in line for line in recorded(agent, tmp_path)) == 12

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from edge_agent.cli import EXIT_UNAVAILABLE
-from edge_agent.cli.alarms.words import heading, shelf_line
+from edge_agent.cli.alarms.words import heading, line_of
 from edge_agent.cli.ask import ask, socket_of
 from edge_agent.cli.view_words import SEVERITY, WORDS
 from edge_agent.errors import NotConnected
@@ -35,9 +35,9 @@ def lines(answer: Mapping[str, Any], language: str) -> list[str]:
     told: Sequence[Mapping[str, Any]] = answer["alarms"]
     out = [heading("standing", sum(answer["standing"].values()), language)]
     out += [_alarm(alarm, language) for alarm in told]
-    for kind in ("shelved", "out_of_service"):
+    for kind in ("shelved", "out_of_service", "floods"):
         out += [heading(kind, len(answer[kind]), language)]
-        out += [f"  {shelf_line(shelf, language)}" for shelf in answer[kind]]
+        out += [f"  {line_of(one, language)}" for one in answer[kind]]
     return [*out, *([f"! {answer['error'][language]}"] if answer["error"] else [])]
 
 

@@ -6,18 +6,32 @@ from typing import Any, Final
 from edge_agent.suppression.words import when
 
 _HEADINGS: Final = {
-    "ko": {"standing": "진행 중인 알람", "shelved": "보류", "out_of_service": "사용 중지"},
-    "en": {"standing": "Alarms under way", "shelved": "Shelved", "out_of_service": "Out of service"},
+    "standing": {"ko": "진행 중인 알람", "en": "Alarms under way"},
+    "shelved": {"ko": "보류", "en": "Shelved"},
+    "out_of_service": {"ko": "사용 중지", "en": "Out of service"},
+    "floods": {"ko": "알람 홍수", "en": "Alarm floods"},
 }
 
 
 def heading(kind: str, count: int, language: str) -> str:
     """A heading with how many there are below it."""
-    return f"▌{_HEADINGS[language][kind]} {count}"
+    return f"▌{_HEADINGS[kind][language]} {count}"
 
 
-def shelf_line(shelf: Mapping[str, Any], language: str) -> str:
-    """Which alarms, until when, who and why."""
+def line_of(one: Mapping[str, Any], language: str) -> str:
+    """Which alarms of a shelf, until when, who and why; or how many of a flood."""
+    return _flood(one, language) if "gathered" in one else _shelf(one, language)
+
+
+def _flood(flood: Mapping[str, Any], language: str) -> str:
+    since, count, standing = when(flood["since_ns"]), flood["gathered"], flood["standing"]
+    what = str(flood["path"]) + (f" {name}" if (name := flood["label"][language]) != flood["path"] else "")
+    if language == "ko":
+        return f"{what} · {since}부터 · 모은 알람 {count}건, 남은 것 {standing}건"
+    return f"{what} · since {since} · {count} alarms gathered, {standing} still stand"
+
+
+def _shelf(shelf: Mapping[str, Any], language: str) -> str:
     what = str(shelf["path"]) + (f" ({shelf['detector']})" if shelf["detector"] else "")
     name = shelf["label"][language]
     what += f" {name}" if name != shelf["path"] else ""

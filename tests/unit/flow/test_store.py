@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from edge_agent.api import Answer
 from edge_agent.clock import SystemClock
+from edge_agent.config.agent import DetectionSection
 from edge_agent.inbox import Inbox
 from edge_agent.journal import Journal
 from edge_agent.live import Live
@@ -35,7 +36,7 @@ def frame(*values: float) -> Frame:
 async def stage(path: Path) -> AsyncIterator[tuple[Store, Inbox, Journal]]:
     inbox, clock = Inbox(LIMIT), SystemClock()
     journal = Journal.open(path, TABLE, section("8MiB"), clock)
-    suppression = Suppression(TABLE, clock, path.parent / "alarms.json", inbox.put_events)
+    suppression = Suppression(TABLE, DetectionSection(), clock, path.parent / "alarms.json", inbox.put_events)
     store = Store(inbox, Live(TABLE), None, suppression, journal, News(), clock, LIMIT)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(store.run)

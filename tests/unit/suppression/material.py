@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge_agent.config.agent import DetectionSection
 from edge_agent.model import Event, EventClass, EventState, Label, Machine, Severity, Tag, TagTable
 from edge_agent.suppression import Suppression
 
@@ -63,7 +64,9 @@ def over(event: Event, end: int = START + 60 * SECOND) -> Event:
 class Desk:
     """One Suppression as the agent has it: what is put on its road comes back to it. `told` is all that went on."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **limits: int) -> None:
+        """`limits` of floods; without them there is none."""
+        self._config = DetectionSection(**({"alarms_per_machine": 10_000, "alarms_per_site": 10_000} | limits))
         self.path, self.clock = folder / "alarms.json", Hands()
         self.told: list[Event] = []
         self.road: list[Event] = []
@@ -71,7 +74,7 @@ class Desk:
 
     def start(self) -> Suppression:
         """A new agent on the same file."""
-        self.suppression = Suppression(TAGS, self.clock, self.path, self.road.extend)
+        self.suppression = Suppression(TAGS, self._config, self.clock, self.path, self.road.extend)
         return self.suppression
 
     def tell(self, *events: Event) -> list[Event]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edge_agent.model import Event, EventClass, EventState, Label, Severity
 from edge_agent.suppression.flood import WINDOW_NS
 from edge_agent.suppression.flood_words import DETECTOR, in_flood
-from tests.unit.suppression.material import SECOND, START, Desk, opened, over
+from tests.unit.suppression.material import QUICK, SECOND, START, Desk, opened, over
 
 MACHINE, SITE = "site/heat/ht1", "site"
 
@@ -170,10 +170,10 @@ def play(desk: Desk, steps: list[tuple], restarts: set[int]) -> tuple[dict[str, 
     return standing, log
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(STEPS)
 def test_never_more_than_the_limits_and_nothing_lost(steps: list[tuple]) -> None:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=QUICK) as folder:
         desk = Desk(Path(folder), alarms_per_machine=3, alarms_per_site=5)
         standing, log = play(desk, steps, set())
         open_floods = {flood["path"] for flood in desk.suppression.snapshot()["floods"]}
@@ -199,6 +199,6 @@ def test_never_more_than_the_limits_and_nothing_lost(steps: list[tuple]) -> None
 def test_a_restart_changes_nothing(steps: list[tuple], restarts: set[int]) -> None:
     told = []
     for places in (set(), restarts):
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=QUICK) as folder:
             told.append(play(Desk(Path(folder), alarms_per_machine=3, alarms_per_site=5), steps, places))
     assert told[0] == told[1]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge_agent.errors import AlarmError
 from edge_agent.model import Event, EventState
-from tests.unit.suppression.material import HOUR, Desk, opened, over
+from tests.unit.suppression.material import HOUR, QUICK, Desk, opened, over
 
 PATHS = ("site/heat/ht1", "site/heat/ht1/temperature", "site/heat/ht1/carbon", "site/forming/pr1/load")
 STEPS = st.one_of(
@@ -64,7 +64,7 @@ def give(desk: Desk, order: str, path: str, hours: float = 0) -> None:
 def test_a_restart_changes_nothing(steps: list[tuple], restarts: set[int]) -> None:
     told = []
     for places in (set(), restarts):
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=QUICK) as folder:
             desk = Desk(Path(folder))
             list(play(desk, steps, places))
             told.append(desk.told)
@@ -75,7 +75,7 @@ def test_a_restart_changes_nothing(steps: list[tuple], restarts: set[int]) -> No
 @given(st.lists(STEPS, min_size=1, max_size=25))
 def test_each_event_is_told_as_what_the_shelves_in_force_say(steps: list[tuple]) -> None:
     """The slow twin: of every event that stands the last word said is that of the strongest shelf above it."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=QUICK) as folder:
         desk = Desk(Path(folder))
         for standing in play(desk, steps, set()):
             last = {event.id: event.state for event in desk.told}

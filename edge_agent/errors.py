@@ -10,6 +10,7 @@
     ├── JournalError              the disk refused: full, read-only, damaged
     ├── DetectionError            kernels or checkpoints
     ├── AlarmError                an order about alarms that cannot be carried out, or their file
+    ├── SourceError               data handed to a backtest that can't be read as what they should be
     └── Unsupported               this machine or this build can't do what is asked    exit 69
 
 Every error says what was tried (`operation`), on what (`object`), what happened (`cause`) and what to do (`hint`), in
@@ -116,6 +117,13 @@ class AlarmError(EdgeAgentError):
     code = "EA-402"
 
 
+class SourceError(EdgeAgentError):
+    """A file, folder or query handed to a backtest does not hold what it should; `object` names file and line."""
+
+    code = "EA-601"
+    retryable = False
+
+
 class Unsupported(EdgeAgentError):
     """Not possible on this machine or with this build."""
 
@@ -178,6 +186,7 @@ __all__ = [
     "Overloaded",
     "ProtocolError",
     "Refused",
+    "SourceError",
     "TimedOut",
     "Unsupported",
     "Words",

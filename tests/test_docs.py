@@ -23,6 +23,7 @@ COMMANDS = (
     "opcua",
     "demo",
     "simulate",
+    "backtest",
     "warmup",
     "version",
 )

@@ -131,6 +131,7 @@ def test_help_imports_nothing_heavy() -> None:
         "hub",
         "demo",
         "simulate",
+        "backtest",
         "status",
         "warmup",
         "version",

@@ -65,6 +65,29 @@ def check(
 
 
 @app.command()
+def backtest(
+    config: Annotated[Path, typer.Argument(help="The configuration; without one, the data. 설정 파일, 없으면 자료")],
+    source: Annotated[
+        str, typer.Argument(help="CSV, Parquet or journal folder; default: the configuration's journal. 자료")
+    ] = "",
+    since: Annotated[str, typer.Option("--from", help="2026-11-22T13:30 (local), ...Z, or 24h ago. 시작 시각")] = "",
+    until: Annotated[str, typer.Option("--to", help="Up to this time, which is left out. 끝 시각")] = "",
+    zone: Annotated[str, typer.Option(help="Zone of times without one, such as Asia/Seoul. 자료의 시간대")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder for events, summary, report. 결과 폴더")] = None,
+    against: Annotated[Path | None, typer.Option(help="Another configuration to compare with. 비교할 설정")] = None,
+    language: LanguageOption = "",
+) -> None:
+    """What detection would have said of data that are there already. 지난 자료로 이상 탐지를 시험합니다."""
+    from edge_agent.cli.backtest.run import Order, backtest_command
+    from edge_agent.cli.speech import zone_named
+
+    if against is not None and config.suffix not in (".yaml", ".yml"):
+        raise typer.BadParameter("--against needs a configuration to compare with")
+    order = Order(config, source, since, until, out, against, zone_named(zone), language or language_of_locale())
+    sys.exit(backtest_command(order, sys.stdout, sys.stderr))
+
+
+@app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option(help="Stop after this many seconds. 실행 시간(초)")] = None,
     check: Annotated[

@@ -290,6 +290,11 @@ class Book:
         return {tag for (tag, _), known in self.deviations.items() if known.event is not None}
 
     @property
+    def waits(self) -> bool:
+        """Whether time alone may open or close something."""
+        return bool(self._waiting or self.orphans) or any(outage.ended for outage in self.outages.values())
+
+    @property
     def open_events(self) -> list[Event]:
         """Events that have not ended, oldest first."""
         own = [known.event for known in self.deviations.values() if known.event is not None]

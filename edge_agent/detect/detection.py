@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from analytics.kernels import layout as at
 from analytics.kernels.block import Block
+from analytics.kernels.layout import Float64
 from edge_agent.clock import Clock
 from edge_agent.config.agent import DetectionSection
 from edge_agent.detect.book import Book
@@ -52,6 +53,8 @@ class Detection:
         self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, tags)
         self._cycle_checkpoint = None if checkpoint is None else CycleCheckpoint(checkpoint, tags, self._cycles)
         self._written = self._clock.monotonic()
+        self.watch: Callable[[Block, Float64], None] | None = None
+        """Is told each block and its rows' scores (1 at the limit of the tag's detectors); for drawing them."""
         self.refused: DetectionError | None = None
         """Why the checkpoint could not be written the last time; None where it could."""
         if self._checkpoint is not None:
@@ -68,8 +71,25 @@ class Detection:
         Tags that have no learned detectors, and tags that have not shown a number yet, are in neither.
         """
         able = (self._parameters[:, at.P_STAT] > 0.0) & (self._state[:, at.I_ROWS] > 0)
-        ready = able & (self._state[:, at.I_PHASE] == at.READY) & (self._state[:, at.I_SETTLE] == 0)
+        ready = able & self.ready()
         return int(able.sum() - ready.sum()), int(ready.sum())
+
+    def ready(self) -> npt.NDArray[np.bool_]:
+        """Of each tag, whether its learned detectors speak now; never of one that has none."""
+        learned = (self._parameters[:, at.P_STAT] > 0.0) & (self._state[:, at.I_PHASE] == at.READY)
+        out: npt.NDArray[np.bool_] = learned & (self._state[:, at.I_SETTLE] == 0)
+        return out
+
+    def quiet_until(self) -> float:
+        """Monotonic time before which no tick can say anything unless rows come; +inf where none ever will.
+
+        For a clock that is set forward at will: ticks up to then may be left out.
+        """
+        if self._book.waits:
+            return self._clock.monotonic()
+        waiting = ~self._stale & (self._state[:, at.I_MASK] & at.QUALITY_BITS == 0) & ~self._rests()
+        limit = at.stale_limit(self._state, self._parameters)[waiting]
+        return float((self._seen[waiting] * 1e-9 + limit).min(initial=np.inf))
 
     def cycles(self) -> list[dict[str, Any]]:
         """Of each machine whose cycles are watched: `machine` (path), `cycles` compared or learned so far, `kinds` of
@@ -89,6 +109,8 @@ class Detection:
         rows = block(frame, len(self._tags))
         mask, score, changed = self._engine.score_block(rows, self._state, self._parameters)
         self._book.note(rows, score)
+        if self.watch is not None:
+            self.watch(rows, score)
         self._changes(frame, rows, mask, changed, now)
         self._arrived(frame, now)
         cycles = self._of_cycles(rows, frame)

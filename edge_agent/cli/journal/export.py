@@ -48,7 +48,7 @@ def export(target: Path, order: Order, now: int, out: TextIO) -> int:
         if order.form == "parquet":
             return _write_parquet(names, pieces, order)
         with _opened(order.output, out) as stream:
-            return _write_csv(names, pieces, order, stream)
+            return write_csv(names, pieces, order, stream)
     except OSError as error:
         raise disk.refused("export", order.output or store, error) from error
 
@@ -82,7 +82,8 @@ def _opened(output: Path | None, out: TextIO) -> Iterator[TextIO]:
         yield stream
 
 
-def _write_csv(names: tuple[str, ...], pieces: Iterator[Piece], order: Order, stream: TextIO) -> int:
+def write_csv(names: tuple[str, ...], pieces: Iterator[Piece], order: Order, stream: TextIO) -> int:
+    """The header and every piece as lines; gives the number of rows."""
     writer = csv.writer(stream)
     writer.writerow(sheet.header(names, order.language))
     rows = 0

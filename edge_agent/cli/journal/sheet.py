@@ -160,10 +160,11 @@ def event_pieces(reader: RollupReader, labels: Labels, span: Span) -> Iterator[P
         newest[event.id] = event
     events = sorted(newest.values(), key=lambda event: (event.start, event.id))
     if events:
-        yield _event_piece(events, labels.language)
+        yield event_piece(events, labels.language)
 
 
-def _event_piece(events: list[Event], language: str) -> Piece:
+def event_piece(events: list[Event], language: str) -> Piece:
+    """One row an event, columns as in EVENTS."""
     return {
         "time": np.array([event.start for event in events], np.int64),
         "end": [event.end if event.state == EventState.CLOSED else None for event in events],

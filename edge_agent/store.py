@@ -19,7 +19,7 @@ from edge_agent.model import Event, Frame
 from edge_agent.news import News
 from edge_agent.score import Scoring
 from edge_agent.suppression import Suppression
-from edge_agent.suppression.flood_words import in_flood
+from edge_agent.suppression.group_words import is_spoken_for
 from edge_agent.worker import Worker
 
 _log = structlog.get_logger("journal")
@@ -97,7 +97,7 @@ class Store:
             if self._scoring is not None:
                 self._scoring.offer(frame)
         events = self._suppression.judge(events)
-        self._live.note([event for event in events if not in_flood(event)])
+        self._live.note([event for event in events if not is_spoken_for(event)])
         if frames or events:
             self._pend(Frame.concat(frames), events)
         if self._pending:

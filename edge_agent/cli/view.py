@@ -27,7 +27,7 @@ TURN_SECONDS: Final = 5
 LEAST_EVENTS: Final = 3
 _COLOURS: Final = {"good": "green", "uncertain": "yellow", "bad": "bold red"}
 _SEVERITY_COLOURS: Final = {"notice": "cyan", "warning": "yellow", "critical": "bold red"}
-SUPPRESSED: Final = ("shelved", "out_of_service", "floods")
+SUPPRESSED: Final = ("shelved", "out_of_service", "floods", "shared")
 _STATE_COLOURS: Final = {
     "up": "green",
     "ok": "green",

@@ -36,6 +36,8 @@ class MachineSection(Section):
     label: LabelSection = LabelSection()
     cycle: Signal | None = None
     """The machine's tag (role `counter` or `state`) that counts its cycles or tells its phases."""
+    shares: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Utilities that it has in common with other machines, named alike there: `[compressed_air, cooling_water]`."""
 
 
 class JournalSection(Section):

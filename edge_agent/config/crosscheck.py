@@ -215,12 +215,24 @@ def warnings_of(document: Document, config: AgentConfig, tags: TagTable) -> Iter
             yield fault("warn.signals", here, machine=machine.name, count=counts[machine.name])
         if not counts[machine.name]:
             yield fault("warn.machine", here, machine=machine.name)
+    yield from _shared_with_none(document, config)
     for place, link in enumerate(config.links):
         for key, cause, cure in link.cautions():
             yield fault("warn.link", document.value_place(document.find(("links", place, key))), cause=cause, cure=cure)
     yield from _quarrels(document, config)
     if not config.sinks:
         yield fault("warn.sinks", Place(document.source.name, 0, 0))
+
+
+def _shared_with_none(document: Document, config: AgentConfig) -> Iterator[Fault]:
+    """Utilities that one machine names and no other: a slip of the pen, mostly."""
+    named = Counter(utility for machine in config.machines for utility in dict.fromkeys(machine.shares))
+    for place, machine in enumerate(config.machines):
+        for at, utility in enumerate(machine.shares):
+            if named[utility] == 1:
+                here = document.value_place(document.find(("machines", place, "shares", at)))
+                others = ", ".join(sorted(set(named) - {utility})) or "-"
+                yield fault("warn.shares", here, utility=utility, others=others)
 
 
 def _quarrels(document: Document, config: AgentConfig) -> Iterator[Fault]:

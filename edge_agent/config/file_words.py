@@ -198,6 +198,13 @@ FILES: Final[dict[str, Entry]] = {
         "한 회선의 모든 장치를 같은 통신속도와 패리티로 맞추고, 두 링크에 같은 값을 쓰십시오.",
         "Set all devices of the line to the same baud rate and parity, and write the same in both links.",
     ),
+    "warn.shares": entry(
+        "EA-155",
+        "'shares': '{utility}'을(를) 함께 쓰는 다른 설비가 없습니다.",
+        "'shares': no other machine shares '{utility}'.",
+        "함께 쓰는 설비에도 같은 이름으로 적으십시오. 다른 설비에 적힌 이름: {others}",
+        "Write it at the machines that share it, by the same name. Named at other machines: {others}",
+    ),
     "warn.machine": entry(
         "EA-153",
         "설비 '{machine}'에는 태그가 없습니다.",

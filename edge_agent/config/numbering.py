@@ -47,6 +47,7 @@ def number(config: AgentConfig) -> tuple[TagTable, dict[str, list[int]]]:
             section.machine_class,
             _label(section.label),
             section.cycle or "",
+            section.shares,
         )
         for section in config.machines
     }

@@ -50,6 +50,8 @@ class Machine:
     label: Label = field(default_factory=Label)
     cycle: str = ""
     """The tag that counts its cycles or tells its phases; empty where its cycles are not watched."""
+    shares: tuple[str, ...] = ()
+    """Utilities that it has in common with other machines: compressed air, cooling water …"""
 
     @property
     def path(self) -> str:

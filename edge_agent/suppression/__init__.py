@@ -8,10 +8,11 @@ One stage between the inbox and the journal: every event passes `Suppression.jud
 |---|---|
 | `shelf.py` | the noun: what is shelved or out of service, by whom, why and until when |
 | `flood.py` | too many at once: what is gathered, by machine and site |
+| `utility.py` | machines that went off together and share something |
 | `suppression.py` | the stage: judges events, carries orders out, ends what has run out |
 | `order.py` | orders as they come over the status socket |
 | `kept.py` | the file that outlives a restart |
-| `words.py`, `flood_words.py` | what people read of it |
+| `words.py`, `group_words.py` | what people read of it |
 """
 
 from edge_agent.suppression.suppression import Suppression

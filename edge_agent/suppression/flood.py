@@ -13,12 +13,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from edge_agent.model import Event, EventClass, Label, Severity
-from edge_agent.suppression.flood_words import flood_event, flood_over
+from edge_agent.suppression.group_words import flood_event, group_over
 
 WINDOW_NS: Final = 600 * 1_000_000_000
 _NAMED: Final = 5
 Names = Callable[[str], Label]
 """What people call a path."""
+
+
+def machine_of(path: str) -> str:
+    """The machine's path of an event's; empty where it is of none."""
+    parts = path.split("/")
+    return "/".join(parts[:3]) if len(parts) >= 3 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class Flood:
         """Where what is left can be announced one by one: the event that says that it is over, and their ids."""
         if self.first is None or len(self.members) > self.limit // 2 or self.rate(now) > self.limit // 2:
             return [], []
-        over, left = flood_over(self._event(self.first, names), now), list(self.members)
+        over, left = group_over(self._event(self.first, names), now), list(self.members)
         self.first, self.members = None, {}
         return [over], left
 
@@ -123,8 +129,7 @@ class Floods:
         return told, left
 
     def _of(self, path: str) -> list[Flood]:
-        machine = "/".join(path.split("/")[:3])
-        if machine.count("/") < 2:
+        if not (machine := machine_of(path)):
             return []
         return [self._machines.setdefault(machine, Flood.none(machine, self._per_machine))]
 

@@ -17,9 +17,10 @@ from edge_agent.errors import AlarmError
 from edge_agent.model import Event, EventClass, EventState, Label, Severity, TagTable
 from edge_agent.suppression import kept
 from edge_agent.suppression.flood import Flood, Floods
-from edge_agent.suppression.flood_words import gathered, unannounced_in_flood
+from edge_agent.suppression.group_words import FLOOD, SHARED, gathered, ungathered
 from edge_agent.suppression.kept import Standing
 from edge_agent.suppression.shelf import BY_PERSON, LONGEST_NAME, LONGEST_REASON, LONGEST_S, SHORTEST_S, Key, Shelf
+from edge_agent.suppression.utility import Common, Utilities
 from edge_agent.suppression.words import (
     OWN,
     bad_duration,
@@ -62,7 +63,9 @@ class Suppression:
         self._site = tags[0].machine.site if len(tags) else ""
         self._lock, self._disk = Lock(), Lock()
         self._floods = Floods(self._site, config.alarms_per_machine, config.alarms_per_site, self._name)
-        shelves, standing, trouble = kept.read(path, self._floods)
+        shares = {tag.machine.path: tag.machine.shares for tag in tags if tag.machine.shares}
+        self._utilities = Utilities(self._site, shares, self._name)
+        shelves, standing, trouble = kept.read(path, self._floods, self._utilities)
         self._shelves: dict[Key, Shelf] = {}
         self._ends: dict[Key, float] = {}
         """Monotonic time at which a shelf ends whatever the wall clock does meanwhile."""
@@ -97,16 +100,24 @@ class Suppression:
     def _one(self, event: Event) -> list[Event]:
         if event.event_class is EventClass.AGENT or event.detector.startswith(OWN):
             return [event]
-        return [self._close(event)] if event.state is EventState.CLOSED else self._open(event)
+        return self._close(event) if event.state is EventState.CLOSED else self._open(event)
 
-    def _close(self, event: Event) -> Event:
+    def _close(self, event: Event) -> list[Event]:
         shelf, known = self._shelf_of(event), self._standing.pop(event.id, None)
+        shared = self._utilities.speaks_for(event.id)
         if known is not None:
             self.changed = True
-            self._floods.forget(event.id)
+        over = self._forget(event.id, event.end)
         if shelf is not None:
-            return unannounced(event, shelf)
-        return event if known is None or known.told is EventState.OPEN else unannounced_in_flood(event)
+            return [unannounced(event, shelf), *over]
+        if known is None or known.told is EventState.OPEN:
+            return [event, *over]
+        return [ungathered(event, SHARED if shared else FLOOD), *over]
+
+    def _forget(self, name: str, now: int) -> list[Event]:
+        """No other event speaks for this alarm any more; what that ends."""
+        self._floods.forget(name)
+        return self._utilities.forget(name, now)
 
     def _open(self, event: Event) -> list[Event]:
         """How an event that stands is told now, with what else is to be told of it."""
@@ -115,18 +126,26 @@ class Suppression:
         if shelf is not None:
             told = marked(event, shelf)
         elif known is None or known.told in BY_PERSON:
-            announced, said = self._floods.admit(event, self._clock.wall())
-            told = event if announced else gathered(event)
+            told, said = self._admit(event)
         elif known.told is EventState.SUPPRESSED and event.severity is not Severity.CRITICAL:
-            told = gathered(event)
+            told = gathered(event, SHARED if self._utilities.speaks_for(event.id) else FLOOD)
         if told.state is not EventState.SUPPRESSED:
-            self._floods.forget(event.id)
+            said += self._forget(event.id, self._clock.wall())
         self._standing[event.id] = Standing(event, told.state)
         if len(self._standing) > MOST_STANDING:
-            self._floods.forget(oldest := next(iter(self._standing)))
+            oldest = next(iter(self._standing))
+            said += self._forget(oldest, self._clock.wall())
             del self._standing[oldest]
         self.changed = True
         return [*said, told]
+
+    def _admit(self, event: Event) -> tuple[Event, list[Event]]:
+        """How an alarm that opens is told: announced, or another event speaks for it."""
+        shared, said = self._utilities.gather(event)
+        if shared:
+            return gathered(event, SHARED), said
+        announced, said = self._floods.admit(event, self._clock.wall())
+        return event if announced else gathered(event, FLOOD), said
 
     def _again(self) -> list[Event]:
         """What stands and was told as something else than what people say of it now."""
@@ -283,10 +302,10 @@ class Suppression:
         with self._lock:
             self.changed = False
             standing = [Standing(each.event, each.told) for each in self._standing.values()]
-            floods = self._floods.document()
+            groups = {"floods": self._floods.document(), "shared": self._utilities.document()}
         self._written = self._clock.monotonic()
         try:
-            kept.write(self._path, shelves.values(), standing, floods)
+            kept.write(self._path, shelves.values(), standing, groups)
         except AlarmError:
             self.changed = True
             raise
@@ -305,11 +324,13 @@ class Suppression:
         with self._lock:
             shelves, told = list(self._shelves.values()), [each.told for each in self._standing.values()]
             floods = [self._flood_shown(flood) for flood in self._floods.under_way]
+            shared = [self._shared_shown(common) for common in self._utilities.under_way]
         error = self.error
         return {
             "shelved": [self._shown(shelf) for shelf in shelves if not shelf.out_of_service],
             "out_of_service": [self._shown(shelf) for shelf in shelves if shelf.out_of_service],
             "floods": floods,
+            "shared": shared,
             "standing": {state.value: told.count(state) for state in EventState if state is not EventState.CLOSED},
             "error": None
             if error is None
@@ -341,6 +362,15 @@ class Suppression:
             "since_ns": flood.since,
             "gathered": flood.count,
             "standing": len(flood.members),
+        }
+
+    def _shared_shown(self, common: Common) -> dict[str, Any]:
+        return {
+            "utilities": common.utilities,
+            "machines": common.machines,
+            "since_ns": common.since,
+            "gathered": common.count,
+            "standing": len(common.members),
         }
 
     def _shown(self, shelf: Shelf) -> dict[str, Any]:

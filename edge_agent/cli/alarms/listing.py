@@ -35,7 +35,7 @@ def lines(answer: Mapping[str, Any], language: str) -> list[str]:
     told: Sequence[Mapping[str, Any]] = answer["alarms"]
     out = [heading("standing", sum(answer["standing"].values()), language)]
     out += [_alarm(alarm, language) for alarm in told]
-    for kind in ("shelved", "out_of_service", "floods"):
+    for kind in ("shelved", "out_of_service", "floods", "shared"):
         out += [heading(kind, len(answer[kind]), language)]
         out += [f"  {line_of(one, language)}" for one in answer[kind]]
     return [*out, *([f"! {answer['error'][language]}"] if answer["error"] else [])]

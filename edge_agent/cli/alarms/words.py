@@ -10,6 +10,7 @@ _HEADINGS: Final = {
     "shelved": {"ko": "보류", "en": "Shelved"},
     "out_of_service": {"ko": "사용 중지", "en": "Out of service"},
     "floods": {"ko": "알람 홍수", "en": "Alarm floods"},
+    "shared": {"ko": "공용 설비", "en": "Shared utilities"},
 }
 
 
@@ -19,13 +20,17 @@ def heading(kind: str, count: int, language: str) -> str:
 
 
 def line_of(one: Mapping[str, Any], language: str) -> str:
-    """Which alarms of a shelf, until when, who and why; or how many of a flood."""
-    return _flood(one, language) if "gathered" in one else _shelf(one, language)
+    """Which alarms of a shelf, until when, who and why; or how many another event speaks for."""
+    if "utilities" in one:
+        return _group(f"{', '.join(one['utilities'])}: {', '.join(one['machines'])}", one, language)
+    if "gathered" in one:
+        name = one["label"][language]
+        return _group(str(one["path"]) + (f" {name}" if name != one["path"] else ""), one, language)
+    return _shelf(one, language)
 
 
-def _flood(flood: Mapping[str, Any], language: str) -> str:
-    since, count, standing = when(flood["since_ns"]), flood["gathered"], flood["standing"]
-    what = str(flood["path"]) + (f" {name}" if (name := flood["label"][language]) != flood["path"] else "")
+def _group(what: str, group: Mapping[str, Any], language: str) -> str:
+    since, count, standing = when(group["since_ns"]), group["gathered"], group["standing"]
     if language == "ko":
         return f"{what} · {since}부터 · 모은 알람 {count}건, 남은 것 {standing}건"
     return f"{what} · since {since} · {count} alarms gathered, {standing} still stand"

@@ -66,8 +66,9 @@ def over(event: Event, end: int = START + 60 * SECOND) -> Event:
 class Desk:
     """One Suppression as the agent has it: what is put on its road comes back to it. `told` is all that went on."""
 
-    def __init__(self, folder: Path, **limits: int) -> None:
+    def __init__(self, folder: Path, tags: TagTable = TAGS, **limits: int) -> None:
         """`limits` of floods; without them there is none."""
+        self._tags = tags
         self._config = DetectionSection(**({"alarms_per_machine": 10_000, "alarms_per_site": 10_000} | limits))
         self.path, self.clock = folder / "alarms.json", Hands()
         self.told: list[Event] = []
@@ -76,7 +77,7 @@ class Desk:
 
     def start(self) -> Suppression:
         """A new agent on the same file."""
-        self.suppression = Suppression(TAGS, self._config, self.clock, self.path, self.road.extend)
+        self.suppression = Suppression(self._tags, self._config, self.clock, self.path, self.road.extend)
         return self.suppression
 
     def tell(self, *events: Event) -> list[Event]:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from edge_agent.model import Event, EventClass, EventState, Label, Severity
 from edge_agent.suppression.flood import WINDOW_NS
-from edge_agent.suppression.flood_words import DETECTOR, in_flood
+from edge_agent.suppression.group_words import FLOOD as DETECTOR
+from edge_agent.suppression.group_words import is_spoken_for
 from tests.unit.suppression.material import QUICK, SECOND, START, Desk, opened, over
 
 MACHINE, SITE = "site/heat/ht1", "site"
@@ -67,11 +68,21 @@ def test_many_machines_make_one_event_of_the_site(desk: Desk) -> None:
     assert sum(event.state is EventState.OPEN and event.detector != DETECTOR for event in told) == 6
 
 
+def test_a_machine_that_chatters_does_not_silence_the_others(desk: Desk) -> None:
+    for k in range(30):
+        desk.tell(alarm(k))
+    assert desk.tell(alarm(40, "site/forming/pr1")) == [alarm(40, "site/forming/pr1")]
+
+
 def test_the_end_is_told_of_what_was_never_announced(desk: Desk) -> None:
     for k in range(6):
         desk.tell(alarm(k))
     (end,) = desk.tell(over(alarm(5)))
-    assert (end.state, end.text.en, in_flood(end)) == (EventState.CLOSED, "[not announced: alarm flood] alarm 5", True)
+    assert (end.state, end.text.en, is_spoken_for(end)) == (
+        EventState.CLOSED,
+        "[not announced: alarm flood] alarm 5",
+        True,
+    )
     assert desk.tell(over(alarm(1))) == [over(alarm(1))]
 
 

@@ -60,8 +60,9 @@ def guessed(machine: Machine, name: str, unit: str, cells: Cells, times: Int64) 
     steps = np.diff(there[there != UNREADABLE])
     steps = steps[steps > 0]
     interval = int(np.median(steps)) if len(steps) else 1_000_000_000
+    label = _UNIT.sub("", name).strip() or name
     return Tag(
-        name, machine, machine.name, role, unit or (in_name[1] if in_name else ""), interval, label=Label(name, name)
+        name, machine, machine.name, role, unit or (in_name[1] if in_name else ""), interval, label=Label(label, label)
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_agent.backtest.comparison import Comparison
 from edge_agent.cli.backtest.account import Account
+from edge_agent.cli.backtest.report import report
 from edge_agent.cli.journal import sheet
 from edge_agent.cli.journal.export import Order, write_csv
 from edge_agent.cli.journal.moment import utc_texts
@@ -29,6 +30,9 @@ def write(
         if other is not None and comparison is not None:
             summary["against"] = other.summary() | {"comparison": _compared(comparison)}
         yield _json(folder / "summary.json", summary)
+        page = folder / "report.html"
+        page.write_text(report(account, other, comparison, speech), "utf-8")
+        yield page
     except OSError as error:
         raise SourceError(
             "write",

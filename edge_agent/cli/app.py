@@ -68,7 +68,7 @@ def check(
 def backtest(
     config: Annotated[Path, typer.Argument(help="The configuration; without one, the data. 설정 파일, 없으면 자료")],
     source: Annotated[
-        str, typer.Argument(help="CSV, Parquet or journal folder; default: the configuration's journal. 자료")
+        str, typer.Argument(help="CSV, Parquet, journal folder, influx:[SINK]; default: the own journal. 자료")
     ] = "",
     since: Annotated[str, typer.Option("--from", help="2026-11-22T13:30 (local), ...Z, or 24h ago. 시작 시각")] = "",
     until: Annotated[str, typer.Option("--to", help="Up to this time, which is left out. 끝 시각")] = "",

@@ -21,6 +21,11 @@ class Account:
     guessed: bool
 
     @property
+    def missing(self) -> list[str]:
+        """Paths of tags without a value."""
+        return [tag.path for tag, count in zip(self.outcome.tags, self.outcome.seen, strict=True) if not count]
+
+    @property
     def times_real(self) -> float:
         """How many times faster than real time."""
         return (self.outcome.last - self.outcome.first) * 1e-9 / max(self.took, 1e-9)
@@ -53,7 +58,7 @@ class Account:
             "values_per_second": round(self.rate),
             "remarks": source.remarks.counts,
             "unknown_names": source.unknown,
-            "tags_without_data": source.missing,
+            "tags_without_data": self.missing,
             "learning": {
                 tag.path: [
                     utc_texts(np.array(span, np.int64)).tolist()

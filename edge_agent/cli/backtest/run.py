@@ -1,5 +1,6 @@
 """`edge-agent backtest`: opens the data, shows how far it is, and hands the outcome to the screen and the files."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from edge_agent.errors import SourceError, Words
 from edge_agent.journal.archive import EVER
 from edge_agent.registry import Sections
 
+INFLUX: Final = "influx:"
 _YAML: Final = (".yaml", ".yml")
 
 
@@ -82,6 +84,8 @@ def _run(order: Order, loaded: Loaded | None, speech: Speech, err: TextIO, *, dr
 
 def _open(order: Order, loaded: Loaded | None) -> Source:
     span = _span(order)
+    if order.source.startswith(INFLUX):
+        return _open_influx(order, loaded, span)
     tags = None if loaded is None else loaded.tags
     path = Path(order.source) if order.source else order.config
     if loaded is not None and not order.source:
@@ -89,6 +93,31 @@ def _open(order: Order, loaded: Loaded | None) -> Source:
     if path.is_dir() or (loaded is not None and not order.source):
         return open_journal(path, tags, span)
     return open_file(path, tags, span, order.zone)
+
+
+def _open_influx(order: Order, loaded: Loaded | None, span: Span) -> Source:
+    """`influx:` is the configuration's first InfluxDB sink, `influx:NAME` the one of this name; by a token that may
+    read where INFLUX_TOKEN holds one, else by the sink's own.
+    """
+    from edge_agent.backtest.influxdb_source import InfluxDbSource
+    from edge_agent.sinks.influxdb.config import HubSection
+    from edge_agent.sinks.influxdb.query import HubQuery
+
+    name = order.source.removeprefix(INFLUX)
+    hubs = [] if loaded is None else [sink for sink in loaded.config.sinks if isinstance(sink, HubSection)]
+    chosen = next((hub for hub in hubs if name in ("", hub.name)), None)
+    if loaded is None or chosen is None:
+        known = ", ".join(hub.name for hub in hubs)
+        raise SourceError(
+            "open",
+            order.source,
+            Words(
+                f"설정에 그런 InfluxDB 전송 대상이 없습니다 (있는 것: {known or '없음'})",
+                f"the configuration has no such InfluxDB sink (it has: {known or 'none'})",
+            ),
+            Words("influx:이름 의 이름을 sinks에 맞추십시오", "write influx:NAME with a name from `sinks`"),
+        )
+    return InfluxDbSource(HubQuery(chosen, os.environ.get("INFLUX_TOKEN", "")), loaded.tags, span)
 
 
 def _span(order: Order) -> Span:

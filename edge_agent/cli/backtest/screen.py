@@ -51,8 +51,8 @@ def notice_lines(account: Account, speech: Speech) -> Iterator[str]:
     say, source = speech.say, account.source
     if source.unknown:
         yield f"! {say('쓰지 않은 이름', 'names not used')} {len(source.unknown)}: {_some(source.unknown)}"
-    if source.missing:
-        yield f"! {say('자료에 없는 태그', 'tags without data')} {len(source.missing)}: {_some(source.missing)}"
+    if account.missing:
+        yield f"! {say('자료에 없는 태그', 'tags without data')} {len(account.missing)}: {_some(account.missing)}"
     for sentence in source.remarks.sentences(speech.language):
         yield f"! {sentence}"
     for notice in account.outcome.notices:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,32 +13,11 @@ import pytest
 
 from edge_agent.plant.moulder import Moulder
 from edge_agent.plant.moulder_points import MOULDER_POINTS
+from tests.unit.backtest.command import CONFIG, command
 from tests.unit.backtest.material import START, noise, write_wide
 
 FAULT, UNTIL = 4500.0, 6300.0
 BEGIN = datetime(2026, 11, 22, 8)
-CONFIG = """
-site: {name: busan}
-machines: [{name: furnace_1, line: heat, class: furnace, label: {ko: 1호 가열로}}]
-links:
-  - name: plc
-    connector: opcua
-    url: opc.tcp://127.0.0.1:4840
-    machine: furnace_1
-    tags:
-      - {tag: zone_1, node: 'nsu=urn:plc;s=Zone1', range: [0, 1200], unit: ℃, label: {ko: 1존 온도, en: Zone 1}}
-      - {tag: zone_2, node: 'nsu=urn:plc;s=Zone2', unit: ℃, label: {ko: 2존 온도, en: Zone 2}}
-      - {tag: zone_3, node: 'nsu=urn:plc;s=Zone3', unit: ℃, label: {ko: 3존 온도, en: Zone 3}}
-detection: {engine: numpy, learn_rows: 30, learn_time: 10s}
-"""
-
-
-def command(folder, *words, language="ko"):
-    """Runs it in `folder`; gives exit code and what it said."""
-    environment = os.environ | {"TZ": "Asia/Seoul", "EDGE_AGENT_LANGUAGE": language, "PYTHONUTF8": "1"}
-    called = [sys.executable, "-m", "edge_agent", "backtest", *words]
-    done = subprocess.run(called, cwd=folder, env=environment, capture_output=True, text=True, timeout=50, check=False)
-    return done.returncode, done.stdout, done.stderr
 
 
 def moulder(path):
@@ -124,11 +102,13 @@ def test_names_from_data_stay_text_in_the_report(tmp_path):
         (("a.csv", "--zone", "Seoul"), 1, r"\[EA-601\] .*Seoul.*Asia/Seoul"),
         (("a.csv", "--from", "2030-01-01"), 1, r"\[EA-601\] .*--zone"),
         (("a.csv", "--from", "soon"), 1, r"\[EA-301\] .*soon"),
+        (("good.yaml", "influx:"), 1, r"\[EA-601\] .*influx:"),
         (("broken.yaml", "a.csv"), 78, r"broken.yaml"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_cure(tmp_path, words, code, expected):
     write_wide(tmp_path / "a.csv", noise(10).rows(slice(0, 10)))
+    (tmp_path / "good.yaml").write_text(CONFIG, "utf-8")
     (tmp_path / "broken.yaml").write_text(CONFIG.replace("machines:", "machine:"), "utf-8")
     found = command(tmp_path, *words)
     assert found[0] == code

@@ -50,7 +50,7 @@ WORDS: Final = {
         "no_events": "이상 없음",
         "open": "진행 중",
         "floods": "알람 홍수",
-        "shared": "공용 설비",
+        "shared": "공용 유틸리티",
         "closed": "종료",
         "shelved": "보류",
         "out_of_service": "사용 중지",

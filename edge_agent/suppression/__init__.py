@@ -10,7 +10,9 @@ One stage between the inbox and the journal: every event passes `Suppression.jud
 | `flood.py` | too many at once: what is gathered, by machine and site |
 | `utility.py` | machines that went off together and share something |
 | `suppression.py` | the stage: judges events, carries orders out, ends what has run out |
+| `directory.py` | what people call things, and what they mean |
 | `order.py` | orders as they come over the status socket |
+| `shown.py` | what the status says |
 | `kept.py` | the file that outlives a restart |
 | `words.py`, `group_words.py` | what people read of it |
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FLOOD: Final = f"{OWN}flood"
 SHARED: Final = f"{OWN}shared"
-_NOTES: Final = {FLOOD: Label("알람 홍수", "alarm flood"), SHARED: Label("공용 설비", "shared utility")}
+_NOTES: Final = {FLOOD: Label("알람 홍수", "alarm flood"), SHARED: Label("공용 유틸리티", "shared utility")}
 _UTILITIES: Final = {
     "compressed_air": "압축공기",
     "cooling_water": "냉각수",
@@ -54,10 +54,10 @@ def is_spoken_for(event: Event) -> bool:
 def utility_event(site: str, common: "Common", machines: Sequence[Label]) -> Event:
     """Machines that went off together; `machines`: what people call them, the first that was told first."""
     ko = ", ".join(f"{_UTILITIES[name]}({name})" if name in _UTILITIES else name for name in common.utilities)
-    en, first = ", ".join(common.utilities), common.first
+    en, first, detector = ", ".join(common.utilities), common.first, f"{SHARED}/{common.key}"
     text = Label(
-        f"공용 설비 {ko}: 함께 쓰는 설비 {len(machines)}대({', '.join(name.ko for name in machines)})에서 "
-        f"5분 안에 이상이 생겼습니다. 최초 알람 → {first.text.ko} | 설비보다 공용 설비를 먼저 확인하십시오",
+        f"공용 유틸리티 {ko}: 함께 쓰는 설비 {len(machines)}대({', '.join(name.ko for name in machines)})에서 "
+        f"5분 안에 이상이 생겼습니다. 최초 알람 → {first.text.ko} | 설비보다 유틸리티를 먼저 확인하십시오",
         f"shared utility {en}: {len(machines)} machines that share it ({', '.join(name.en for name in machines)}) went "
         f"off within 5 min. First out → {first.text.en} | check the utility before the machines",
     )
@@ -70,9 +70,9 @@ def utility_event(site: str, common: "Common", machines: Sequence[Label]) -> Eve
         "gathered": float(common.count),
     }
     return Event(
-        id=hashlib.sha256(f"{site}\n{SHARED}\n{common.since}\n{common.machines[0]}".encode()).hexdigest()[:20],
+        id=hashlib.sha256(f"{site}\n{detector}\n{common.since}".encode()).hexdigest()[:20],
         path=site,
-        detector=SHARED,
+        detector=detector,
         event_class=EventClass.PROCESS,
         severity=Severity.WARNING,
         state=EventState.OPEN,

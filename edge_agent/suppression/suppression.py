@@ -14,20 +14,20 @@ import structlog
 from edge_agent.clock import Clock
 from edge_agent.config.agent import DetectionSection
 from edge_agent.errors import AlarmError
-from edge_agent.model import Event, EventClass, EventState, Label, Severity, TagTable
+from edge_agent.model import Event, EventClass, EventState, Severity, TagTable
 from edge_agent.suppression import kept
-from edge_agent.suppression.flood import Flood, Floods
+from edge_agent.suppression.directory import Directory
+from edge_agent.suppression.flood import Floods
 from edge_agent.suppression.group_words import FLOOD, SHARED, gathered, ungathered
 from edge_agent.suppression.kept import Standing
 from edge_agent.suppression.shelf import BY_PERSON, LONGEST_NAME, LONGEST_REASON, LONGEST_S, SHORTEST_S, Key, Shelf
-from edge_agent.suppression.utility import Common, Utilities
+from edge_agent.suppression.shown import common_facts, error_facts, flood_facts, shelf_facts, standing_facts
+from edge_agent.suppression.utility import Utilities
 from edge_agent.suppression.words import (
     OWN,
     bad_duration,
     damaged_event,
     marked,
-    no_such_alarm,
-    not_in_force,
     shelf_event,
     too_many,
     unannounced,
@@ -41,8 +41,6 @@ SAVE_SPACING_S: Final = 1.0
 """At least so long between two writings of the file, orders aside: a flood must not wear the card out."""
 SHOWN: Final = 200
 """Alarms under way that are listed, the newest first."""
-_SHORTEST_ID: Final = 4
-_NEAR: Final = 5
 _NS: Final = 1_000_000_000
 _log = structlog.get_logger("alarms")
 
@@ -59,7 +57,9 @@ class Suppression:
         say: Callable[[Sequence[Event]], None],
     ) -> None:
         """`path`: the file that outlives a restart; `say`: puts events on the road. Never fails: see `kept.read`."""
-        self._tags, self._clock, self._path, self._say = tags, clock, path, say
+        self._clock, self._path, self._say = clock, path, say
+        self._directory = Directory(tags)
+        self._name = self._directory.name
         self._site = tags[0].machine.site if len(tags) else ""
         self._lock, self._disk = Lock(), Lock()
         self._floods = Floods(self._site, config.alarms_per_machine, config.alarms_per_site, self._name)
@@ -201,7 +201,7 @@ class Suppression:
         by, reason = by.strip(), reason.strip()
         if not (_is_line(by, LONGEST_NAME) and _is_line(reason, LONGEST_REASON)):
             raise unnamed(operation, name)
-        path, detector = self._meant(operation, name)
+        path, detector = self._directory.meant(operation, name, self._events())
         now = self._clock.wall()
         shelf = Shelf(path, detector, now, now + int(seconds * _NS) if seconds else 0, by, reason)
         with self._disk:
@@ -234,7 +234,7 @@ class Suppression:
         with self._disk:
             shelves = self._in_force()
             of_kind = [shelf for shelf in shelves.values() if shelf.out_of_service is out_of_service]
-            over = self._named(operation, name, of_kind)
+            over = self._directory.among(of_kind, operation, name, self._events())
             gone = {shelf.key for shelf in over}
             self._write({key: shelf for key, shelf in shelves.items() if key not in gone})
             with self._lock:
@@ -246,36 +246,9 @@ class Suppression:
         self._say([shelf_event(shelf, self._name(shelf.path), now, by) for shelf in over])
         return over
 
-    def _named(self, operation: str, name: str, shelves: list[Shelf]) -> list[Shelf]:
-        """Those of `shelves` that `name` means: by their path, whether or not the configuration still has it."""
-        paths = {shelf.path for shelf in shelves if _is_end(name, shelf.path)}
-        if len(paths) > 1:
-            raise no_such_alarm(operation, name, sorted(paths)[:_NEAR], several=True)
-        if paths:
-            return [shelf for shelf in shelves if shelf.path in paths]
-        path, detector = self._meant(operation, name)
-        found = [shelf for shelf in shelves if (shelf.path, shelf.detector) == (path, detector)]
-        if not found:
-            raise not_in_force(operation, name, shelves)
-        return found
-
-    def _meant(self, operation: str, name: str) -> tuple[str, str]:
-        """Path and detector that a person means. Raises AlarmError where there is none, or more than one."""
-        name = name.strip().strip("/")
-        machines = dict.fromkeys(tag.machine.path for tag in self._tags)
-        if name in machines or self._tags.number(name) >= 0:
-            return name, ""
-        ends = [path for path in (*machines, *self._tags.paths) if name and _is_end(name, path)]
+    def _events(self) -> list[Event]:
         with self._lock:
-            events = [each.event for each in self._standing.values()]
-        told = {event.id: event for event in events if len(name) >= _SHORTEST_ID and event.id.startswith(name)}
-        if len(ends) == 1 and not told:
-            return ends[0], ""
-        if len(told) == 1 and not ends:
-            (event,) = told.values()
-            return event.path, event.detector
-        near = ends or [path for path in (*machines, *self._tags.paths) if name.casefold() in path.casefold()]
-        raise no_such_alarm(operation, name, near[:_NEAR], several=len(ends) + len(told) > 1)
+            return [each.event for each in self._standing.values()]
 
     # -- what is kept and shown ----------------------------------------------------------------------------------------
 
@@ -320,84 +293,26 @@ class Suppression:
         self._ends[shelf.key] = self._clock.monotonic() + min(max(shelf.until - now, 0), length) / _NS
 
     def snapshot(self) -> dict[str, Any]:
-        """The `alarms` part of the status. Times in ns."""
+        """The `alarms` part of the status."""
         with self._lock:
             shelves, told = list(self._shelves.values()), [each.told for each in self._standing.values()]
-            floods = [self._flood_shown(flood) for flood in self._floods.under_way]
-            shared = [self._shared_shown(common) for common in self._utilities.under_way]
-        error = self.error
+            floods = [flood_facts(flood, self._name(flood.path)) for flood in self._floods.under_way]
+            shared = [common_facts(common) for common in self._utilities.under_way]
+        shown = [(shelf.out_of_service, shelf_facts(shelf, self._name(shelf.path))) for shelf in shelves]
         return {
-            "shelved": [self._shown(shelf) for shelf in shelves if not shelf.out_of_service],
-            "out_of_service": [self._shown(shelf) for shelf in shelves if shelf.out_of_service],
+            "shelved": [facts for out_of_service, facts in shown if not out_of_service],
+            "out_of_service": [facts for out_of_service, facts in shown if out_of_service],
             "floods": floods,
             "shared": shared,
             "standing": {state.value: told.count(state) for state in EventState if state is not EventState.CLOSED},
-            "error": None
-            if error is None
-            else {"ko": error.in_language("ko"), "en": error.in_language("en"), "code": error.code},
+            "error": error_facts(self.error),
         }
 
     def standing(self) -> list[dict[str, Any]]:
-        """Alarms under way as they were told, the newest first."""
+        """Alarms under way, the newest first."""
         with self._lock:
-            shown = sorted(self._standing.values(), key=lambda each: -each.event.start)[:SHOWN]
-            return [
-                {
-                    "id": each.event.id,
-                    "path": each.event.path,
-                    "detector": each.event.detector,
-                    "severity": each.event.severity.name.lower(),
-                    "state": each.told.value,
-                    "start_ns": each.event.start,
-                    "text": {"ko": each.event.text.ko, "en": each.event.text.en},
-                }
-                for each in shown
-            ]
-
-    def _flood_shown(self, flood: Flood) -> dict[str, Any]:
-        name = self._name(flood.path)
-        return {
-            "path": flood.path,
-            "label": {"ko": name.ko, "en": name.en},
-            "since_ns": flood.since,
-            "gathered": flood.count,
-            "standing": len(flood.members),
-        }
-
-    def _shared_shown(self, common: Common) -> dict[str, Any]:
-        return {
-            "utilities": common.utilities,
-            "machines": common.machines,
-            "since_ns": common.since,
-            "gathered": common.count,
-            "standing": len(common.members),
-        }
-
-    def _shown(self, shelf: Shelf) -> dict[str, Any]:
-        name = self._name(shelf.path)
-        return {
-            "path": shelf.path,
-            "detector": shelf.detector,
-            "label": {"ko": name.ko, "en": name.en},
-            "by": shelf.by,
-            "reason": shelf.reason,
-            "since_ns": shelf.since,
-            "until_ns": shelf.until,
-        }
-
-    def _name(self, path: str) -> Label:
-        """What people call it; the path where the configuration no longer has it."""
-        number = self._tags.number(path)
-        tag = self._tags[number] if number >= 0 else next((t for t in self._tags if t.machine.path == path), None)
-        if tag is None:
-            return Label(path, path)
-        parts = [(tag.machine.label, tag.machine.name), *([(tag.label, tag.name)] if number >= 0 else [])]
-        ko, en = (" ".join(label.in_language(language, name) for label, name in parts) for language in ("ko", "en"))
-        return Label(ko, en)
-
-
-def _is_end(name: str, path: str) -> bool:
-    return path == name or path.endswith(f"/{name}")
+            newest = sorted(self._standing.values(), key=lambda each: -each.event.start)[:SHOWN]
+            return [standing_facts(each) for each in newest]
 
 
 def _is_line(text: str, longest: int) -> bool:

@@ -24,6 +24,8 @@ _CLASSES: Final = frozenset({EventClass.PROCESS, EventClass.MACHINE})
 class Common:
     """Machines that went off together: `utilities` is what all of them share, `first` the alarm that began first."""
 
+    key: str
+    """What the first two share: no two groups under way at one time have the same."""
     utilities: list[str]
     first: Event
     since: int
@@ -81,7 +83,7 @@ class Utilities:
         for other, known in self._recent.items():
             both = [name for name in self._shares.get(other, ()) if name in shares]
             if other != machine and both and abs(event.start - known.start) <= WITHIN_NS:
-                self.under_way.append(Common(both, known, min(known.start, event.start), [other]))
+                self.under_way.append(Common("+".join(both), both, known, min(known.start, event.start), [other]))
                 return self.under_way[-1]
         return None
 
@@ -98,6 +100,7 @@ class Utilities:
             del common.members[name]
             if not common.members:
                 self.under_way.remove(common)
+                self._recent = {path: event for path, event in self._recent.items() if event.id != common.first.id}
                 out.append(group_over(self._event(common), now))
         return out
 

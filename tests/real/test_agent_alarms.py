@@ -106,8 +106,9 @@ def test_machines_that_share_a_utility_and_go_off_together_are_one_event(tmp_pat
         tag |= {"machine": f"m{number}", "range": [-2e30, -1e30]}
     two = [machine | {"shares": ["cooling_water"]} for machine in machines(2)]
     agent = start(tmp_path, config([link], detection=DETECTION) | {"machines": two})
-    told = agent.until("one event of both", lambda s: alarm(s, "plant", "alarm/shared") == "open")
-    (group,) = (event for event in told["events"] if event["detector"] == "alarm/shared")
+    shared = "alarm/shared/cooling_water"
+    told = agent.until("one event of both", lambda s: alarm(s, "plant", shared) == "open")
+    (group,) = (event for event in told["events"] if event["detector"] == shared)
     assert (group["evidence"]["utilities"], group["evidence"]["machines"]) == (
         "cooling_water",
         "plant/l1/m0, plant/l1/m1",
@@ -115,4 +116,4 @@ def test_machines_that_share_a_utility_and_go_off_together_are_one_event(tmp_pat
     assert "냉각수(cooling_water)" in group["text"]["ko"]
     assert [event["path"] for event in told["events"] if event["detector"] == "range"] == ["plant/l1/m0/meters_0"]
     code, said = command(agent, "list")
-    assert (code, "▌공용 설비 1" in said, " 묶음 plant/l1/m1/meters_1: " in said) == (0, True, True)
+    assert (code, "▌공용 유틸리티 1" in said, " 묶음 plant/l1/m1/meters_1: " in said) == (0, True, True)

@@ -10,7 +10,7 @@ _HEADINGS: Final = {
     "shelved": {"ko": "보류", "en": "Shelved"},
     "out_of_service": {"ko": "사용 중지", "en": "Out of service"},
     "floods": {"ko": "알람 홍수", "en": "Alarm floods"},
-    "shared": {"ko": "공용 설비", "en": "Shared utilities"},
+    "shared": {"ko": "공용 유틸리티", "en": "Shared utilities"},
 }
 
 

@@ -33,7 +33,7 @@ def desk(tmp_path: Path) -> Desk:
 def alarm(machine: str, at: float = 0, tag: str = "one", **more: object) -> Event:
     path = f"site/line/{machine}/{tag}"
     facts = {"text": Label(f"{machine} 이상", f"{machine} is off"), "event_class": EventClass.PROCESS} | more
-    return opened(f"{machine}{tag}{int(at)}".rjust(20, "0"), path, start=START + int(at * SECOND), **facts)
+    return opened(f"{machine}{tag}{round(at * 1000)}".rjust(20, "0"), path, start=START + int(at * SECOND), **facts)
 
 
 def groups(told: list[Event]) -> list[Event]:
@@ -143,7 +143,7 @@ def play(desk: Desk, steps: list[tuple[str, str, int]], restarts: set[int]) -> d
         if number in restarts:
             desk.suppression.save()
             desk.start()
-        desk.clock.go(seconds)
+        desk.clock.go(seconds + 0.25)
         path = f"site/line/{machine}/{tag}"
         if (known := standing.pop(path, None)) is not None:
             desk.tell(over(known, desk.clock.wall()))

@@ -16,7 +16,7 @@ class DataClock:
 
     def monotonic(self) -> float:
         """Seconds since `start`."""
-        return (self.now - self.start) * 1e-9
+        return (self.now - self.start) / 1e9
 
     def at(self, monotonic: float) -> int:
         """The wall time of a monotonic one, rounded up to whole ns."""

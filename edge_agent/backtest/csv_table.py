@@ -1,15 +1,18 @@
 """A CSV file as a table: whatever encoding, separator, title lines and unit line it came with.
 
-UTF-8 with or without a byte order mark, UTF-16 with one, CP949; comma, semicolon, tab or bar. What stands above the
-header (a title, the machine's name) is passed over, and a line between header and data holds units.
+As it is or packed by gzip; UTF-8 with or without a byte order mark, UTF-16 with one, or CP949; comma, semicolon, tab or
+bar. What stands above the header (a title, the machine's name) is passed over, and a line between header and data holds
+units.
 """
 
 import codecs
 import csv
+import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
 from edge_agent.backtest.moments import looks_like_time, moments
 from edge_agent.backtest.table import CELLS, Piece, is_empty
@@ -61,16 +64,18 @@ class CsvTable:
         self.name, self._path = str(path), path
         try:
             self._size = path.stat().st_size
-            with path.open("rb") as file:
+            with path.open("rb") as raw, _unpacked(raw, path) as file:
                 head = file.read(_HEAD)
-        except OSError as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise SourceError(
                 "read",
                 self.name,
-                Words(f"파일을 열 수 없습니다 ({error.strerror})", f"the file cannot be opened ({error.strerror})"),
+                Words(f"파일을 읽을 수 없습니다 ({_why(error)})", f"the file cannot be read ({_why(error)})"),
                 Words("경로와 읽기 권한을 확인하십시오", "look at the path and the right to read it"),
             ) from error
         self._encoding = _encoding(head)
+        if self._encoding != "utf-16" and b"\0" in head:
+            raise self._no_text(head)
         self._separator = _separator(head.decode(self._encoding, "replace"))
         self._header_line, self._data_line = 0, 0
         self.columns: tuple[str, ...] = ()
@@ -80,7 +85,10 @@ class CsvTable:
     def pieces(self) -> Iterator[Piece]:
         """See `Table`."""
         width = len(self.columns)
-        with self._path.open("rb") as raw, io.TextIOWrapper(raw, self._encoding, "replace", newline="") as text:
+        with (
+            self._path.open("rb") as raw,
+            io.TextIOWrapper(_unpacked(raw, self._path), self._encoding, "replace", newline="") as text,
+        ):
             reader = csv.reader(text, delimiter=self._separator)
             most = max(1, CELLS // width)
             rows: list[list[str]] = []
@@ -96,7 +104,7 @@ class CsvTable:
                     if len(rows) >= most:
                         yield self._piece(rows, lines, raw.tell())
                         rows, lines = [], []
-            except csv.Error as error:
+            except (csv.Error, EOFError, zlib.error, OSError) as error:
                 raise self._broken(reader.line_num, str(error)) from error
             if rows:
                 yield self._piece(rows, lines, self._size)
@@ -124,12 +132,29 @@ class CsvTable:
             )
         return row[:width]
 
+    def _no_text(self, head: bytes) -> SourceError:
+        workbook = head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0"))
+        return SourceError(
+            "read",
+            self.name,
+            Words("엑셀 통합 문서입니다", "this is a workbook")
+            if workbook
+            else Words("텍스트 파일이 아닙니다", "this is no text file"),
+            Words(
+                "엑셀에서 'CSV UTF-8(쉼표로 분리)'로 저장한 파일을 지정하십시오",
+                "save it as CSV UTF-8 in the spreadsheet and give that file",
+            ),
+        )
+
     def _broken(self, line: int, what: str) -> SourceError:
         return SourceError(
             "read",
             f"{self.name}:{line}",
             Words(f"CSV로 읽을 수 없습니다 ({what})", f"this is no CSV ({what})"),
-            Words("닫히지 않은 따옴표가 있는지 확인하십시오", "look for a quote that is not closed"),
+            Words(
+                "닫히지 않은 따옴표가 있는지, 파일이 끝까지 복사되었는지 확인하십시오",
+                "look for a quote that is not closed, and whether the file was copied to its end",
+            ),
         )
 
     def _find_header(self, head: bytes) -> None:
@@ -179,6 +204,15 @@ class CsvTable:
         self.columns = tuple(names)
         self.units = tuple(units[place].strip("()[] ") if place < len(units) else "" for place in range(len(names)))
         self._data_line = line
+
+
+def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
+    """The bytes of the file itself, or of what is packed in a `.gz`."""
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.suffix.lower() == ".gz" else file
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _is_data(row: list[str], above: list[str] | None) -> bool:

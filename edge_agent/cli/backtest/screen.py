@@ -93,8 +93,9 @@ def figure_lines(account: Account, speech: Speech) -> Iterator[str]:
     if learning:
         yield f"! {say('끝까지 학습 중이던 태그', 'tags that still learned at the end')}: {learning}"
     yield (
-        f"{account.took:.1f} {say('초', 's')}, {say('실시간의', 'real time times')} {account.times_real:,.0f}"
-        f"{say('배', '')}, {account.rate:,.0f} {say('값/초', 'values/s')} ({outcome.engine})"
+        f"{account.took:.1f} {say('초', 's')}, "
+        f"{say(f'실시간의 {account.times_real:,.0f}배', f'{account.times_real:,.0f} times real time')}, "
+        f"{account.rate:,.0f} {say('값/초', 'values/s')} ({outcome.engine})"
     )
 
 

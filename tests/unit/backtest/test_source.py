@@ -1,5 +1,6 @@
 """Files and journals as sources: every form gives the same rows, and what does not fit is said with its place."""
 
+import gzip
 import io
 from zoneinfo import ZoneInfo
 
@@ -48,6 +49,19 @@ def test_a_wide_file_with_korean_headers_says_what_live_says(tmp_path, frame, en
     assert source.missing == ["busan/heat/furnace_1/run"]
     assert not source.unknown
     assert not source.remarks.counts
+
+
+def test_a_packed_file_and_one_of_no_text(tmp_path, frame):
+    plain = write_wide(tmp_path / "a.csv", frame)
+    packed = tmp_path / "a.csv.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert run(open_file(packed, TAGS, EVER, SEOUL)).events == run(open_file(plain, TAGS, EVER, SEOUL)).events
+    packed.write_bytes(packed.read_bytes()[:-40])
+    with pytest.raises(SourceError, match=r"a\.csv\.gz"):
+        run(open_file(packed, TAGS, EVER, SEOUL))
+    plain.write_bytes(b"PK\x03\x04\x14\0\x06\0")
+    with pytest.raises(SourceError, match="workbook"):
+        open_file(plain, TAGS, EVER, SEOUL)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ The figures are those of `edge-agent status`, read when somebody asks; there are
 | metric | labels |
 |---|---|
 | edge_agent_info, _uptime_seconds, _cpu_seconds_total, _resident_memory_bytes, _events_open | |
+| edge_agent_alarms (under way: open, shelved, out_of_service, suppressed) | state |
 | edge_agent_link_up, _link_values_total, _link_reconnects_total | link |
 | edge_agent_link_lost_total | link, reason |
 | edge_agent_journal_writable, _journal_bytes, _journal_accepted_total, _journal_durable_total | |
@@ -115,6 +116,8 @@ class _Figures:
         yield _gauge("resident_memory_bytes", "Memory in use", [({}, rates["rss_mb"] * 1e6)])
         opened = sum(event["state"] == "open" for event in facts["events"])
         yield _gauge("events_open", "Events that have not ended", [({}, opened)])
+        standing = facts["alarms"]["standing"].items()
+        yield _gauge("alarms", "Alarms under way, as they were told", [({"state": state}, n) for state, n in standing])
 
     def _links(self) -> Iterator["Metric"]:
         rows = [({"link": link["name"]}, link) for link in self._facts["links"]]

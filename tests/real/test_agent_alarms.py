@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.real.rig import config, meters, start
+from tests.real.test_agent_metrics import asked
 from tests.servers.agent import AgentProcess, machines
 from tests.servers.process import free_port
 
@@ -89,10 +90,14 @@ def test_a_line_that_loses_all_its_machines_tells_ten_and_one_for_the_rest(tmp_p
     link = meters(free_port(), tags=24)
     for number, tag in enumerate(link["devices"][0]["tags"]):
         tag["machine"] = f"m{number // 2}"
-    agent = start(tmp_path, config([link], detection=DETECTION) | {"machines": machines(12)})
+    port = free_port()
+    sections = config([link], detection=DETECTION, runtime={"metrics_port": port})
+    agent = start(tmp_path, sections | {"machines": machines(12)})
     told = agent.until("the flood", lambda s: s["alarms"]["standing"]["suppressed"] == 2)
     assert alarm(told, "plant", "alarm/flood") == "open"
     assert sum(event["detector"] == "outage" for event in told["events"]) == 10
+    counted = {labels["state"]: value for labels, value in asked(port)["edge_agent_alarms"]}
+    assert counted == {"open": 10, "shelved": 0, "out_of_service": 0, "suppressed": 2}
     code, said = command(agent, "list")
     assert (code, "▌알람 홍수 1" in said, "모은 알람 2건, 남은 것 2건" in said) == (0, True, True)
     agent.signal(signal.SIGTERM)

@@ -8,6 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from edge_agent.cli.alarms.listing import lines as listed
 from edge_agent.cli.view import render
 from tests.unit.cli.snapshots import NOW, crowded, event, snapshot, tag
 
@@ -197,3 +198,57 @@ def test_a_tag_without_a_label_goes_by_its_name() -> None:
     shot = snapshot()
     shot["machines"][1]["tags"] = [tag("peak_load", "", "", 1.0, age_s=None)]
     assert "peak_load" in "\n".join(text(shot, "ko", 100))
+
+
+SHELF = {
+    "path": "demo/heat/ht1",
+    "detector": "",
+    "label": {"ko": "1호 침탄로", "en": "furnace 1"},
+    "by": "홍길동",
+    "reason": "열전대 교체",
+    "since_ns": NOW,
+    "until_ns": NOW + 3_600_000_000_000,
+}
+ALARMS = {
+    "shelved": [SHELF],
+    "out_of_service": [SHELF | {"until_ns": 0, "detector": "range"}],
+    "floods": [{"path": "demo", "label": {"ko": "demo", "en": "demo"}, "since_ns": NOW, "gathered": 7, "standing": 3}],
+    "shared": [{"utilities": ["power"], "machines": ["a", "b"], "since_ns": NOW, "gathered": 2, "standing": 1}],
+    "standing": {"open": 1, "shelved": 2, "out_of_service": 0, "suppressed": 4},
+    "error": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        (
+            "ko",
+            "알리지 않는 알람 보류 1 · 사용 중지 1 · 알람 홍수 1 · 공용 유틸|까지 · 홍길동 · 열전대 교체|(range)",
+        ),
+        ("en", "alarms not announced shelved 1 · out of service 1 · alarm floods 1|7 alarms gathered, 3 still stand"),
+    ],
+)
+def test_what_is_not_announced_is_said_until_it_is(language: str, words: str) -> None:
+    joined = "\n".join(text(snapshot() | {"alarms": ALARMS}, language, 120))
+    for word in words.split("|"):
+        assert word in joined
+    assert "not announced" not in "\n".join(text(snapshot(), "en", 120))
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
+def test_where_there_is_little_room_it_is_one_line(width: int, height: int) -> None:
+    lines = text(crowded() | {"alarms": ALARMS, "events": [event(n) for n in range(30)]}, "ko", width, height)
+    assert len(lines) <= height
+    assert line_with(lines, "보류 1")
+    assert not any("홍길동" in line for line in lines)
+
+
+@pytest.mark.parametrize(("language", "word"), [("ko", "묶음"), ("en", "gathered")])
+def test_the_list_of_alarms_names_each_by_number_and_state(language: str, word: str) -> None:
+    alarm = {"id": "0123456789abcdef", "severity": "warning", "state": "suppressed", "start_ns": NOW}
+    alarm |= {"path": "demo/heat/ht1/zone1_pv", "text": {"ko": "온도가 높습니다", "en": "too hot"}}
+    lines = listed(ALARMS | {"alarms": [alarm]}, language)
+    (line,) = (line for line in lines if "01234567 " in line)
+    assert (word in line, "demo/heat/ht1/zone1_pv: " in line) == (True, True)
+    assert [line.split()[-1] for line in lines if line.startswith("▌")] == ["7", "1", "1", "1", "1"]

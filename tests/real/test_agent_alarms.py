@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from edge_agent.cli.app import app
 from tests.real.rig import config, meters, start
 from tests.real.test_agent_metrics import asked
 from tests.servers.agent import AgentProcess, machines
@@ -19,9 +22,8 @@ DETECTION = {"engine": "numpy", "on_delay": "100ms", "off_delay": "1s"}
 
 def command(agent: AgentProcess, *words: str) -> tuple[int, str]:
     """`edge-agent alarms` with these words; its exit code and what it said."""
-    where = [sys.executable, "-m", "edge_agent", "alarms", *words, str(agent.config), "--language", "ko"]
-    done = subprocess.run(where, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout + done.stderr
+    done = CliRunner().invoke(app, ["alarms", *words, str(agent.config), "--language", "ko"])
+    return done.exit_code, done.output
 
 
 def alarm(snapshot: dict[str, Any], path: str = "plant/l1/m0", detector: str = "outage") -> str:
@@ -72,6 +74,9 @@ def test_an_alarm_is_shelved_over_a_kill_and_told_when_that_is_over(tmp_path: Pa
     code, said = command(agent, "shelve", "m0", "--for", "8d", "--by", "홍길동", "--reason", "x")
     assert (code, "EA-402" in said, "7일" in said) == (1, True, True)
     assert command(agent, "shelve", "m0", "--for", "8", "--by", "홍길동", "--reason", "x")[0] == 2
+    for reason in ("가" * 201, "가" * 5000, "", "a\nb"):
+        code, said = command(agent, "shelve", "m0", "--for", "8h", "--by", "홍길동", "--reason", reason)
+        assert (code, "EA-402" in said, "200자" in said) == (1, True, True)
     agent.signal(signal.SIGTERM)
     assert agent.wait(20) == 0
     assert command(agent, "list")[0] == 69

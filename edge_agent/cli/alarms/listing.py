@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from edge_agent.cli import EXIT_UNAVAILABLE
+from edge_agent.cli import EXIT_FAULT, EXIT_UNAVAILABLE
 from edge_agent.cli.alarms.words import heading, line_of
 from edge_agent.cli.ask import ask, socket_of
 from edge_agent.cli.view_words import SEVERITY, WORDS
@@ -23,6 +23,9 @@ def show(target: Path | None, as_json: bool, language: str, out: TextIO) -> int:
     except NotConnected as error:
         out.write(error.in_language(language) + "\n")
         return EXIT_UNAVAILABLE
+    if "alarms" not in answer:  # an agent of before
+        out.write(answer["error"][language] + "\n")
+        return EXIT_FAULT
     if as_json:
         out.write(json.dumps(answer, ensure_ascii=False) + "\n")
         return 0

@@ -1,5 +1,6 @@
 """`edge-agent alarms shelve` and its like: one order to the running agent, and what it did, in one sentence a shelf."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -11,7 +12,8 @@ from edge_agent.cli.ask import ask, socket_of
 from edge_agent.cli.speech import Speech
 from edge_agent.config.base import Duration
 from edge_agent.errors import NotConnected
-from edge_agent.suppression.words import when
+from edge_agent.status import LONGEST_REQUEST
+from edge_agent.suppression.words import unnamed, when
 
 _PATIENCE_S: Final = 20.0
 """The agent makes it durable before it answers, on a slow card."""
@@ -29,6 +31,9 @@ def seconds_of(duration: str) -> float:
 def send(target: Path | None, language: str, order: Mapping[str, Any], out: TextIO) -> int:
     """Gives the exit code. Raises ConfigError where `target` is a configuration with faults."""
     speech = Speech(language)
+    if len(json.dumps(order)) >= LONGEST_REQUEST:
+        out.write(unnamed(str(order["order"]), f"{order['alarm']:.60}").in_language(language) + "\n")
+        return EXIT_FAULT
     try:
         answer = ask(socket_of(target), _PATIENCE_S, **order)
     except NotConnected as error:

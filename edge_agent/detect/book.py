@@ -203,7 +203,7 @@ class Book:
         mask = int(self.state[known.tag, at.I_MASK]) & GROUP_BITS[known.group]
         known.bits = mask if mask and not known.ended else known.bits
         i, p, score = self.state[known.tag], self.parameters[known.tag], float(self.peak[known.tag])
-        told = figures(known, i, i.view(np.float64), p, score, max(seconds, 0) * 1e-9)
+        told = figures(known, i, i.view(np.float64), p, score, max(seconds * 1e-9, known.lasted))
         known.due = False
         known.event = Event(
             event_id(tag.path, known.detector, known.since), tag.path, known.detector, known.event_class,

@@ -125,7 +125,7 @@ class Detection:
             silent &= ~self._stale & (self._state[:, at.I_MASK] & at.QUALITY_BITS == 0) & ~self._rests()
             wall = self._clock.wall()
             for tag in np.flatnonzero(silent):
-                self._gone(int(tag), wall - int(elapsed[tag]), now)
+                self._gone(int(tag), wall, int(elapsed[tag]), now)
         return self._ended(now, tick=True)
 
     def save(self) -> None:
@@ -192,9 +192,10 @@ class Detection:
                     self._book.change(Deviation(tag, Group.QUALITY, 0, last, now, 0.0), last)
         self._seen[alive] = self._now()
 
-    def _gone(self, tag: int, since: int, now: float) -> None:
-        self._stale[tag] = True
+    def _gone(self, tag: int, wall: int, elapsed: int, now: float) -> None:
+        self._stale[tag], since = True, wall - elapsed
         found = Deviation(tag, Group.QUALITY, at.STALE, since, now, 0.0, 0, EventClass.COMMUNICATION, due=True)
+        found.lasted = elapsed * 1e-9
         self._book.change(found, since)
 
     def _ended(self, now: float, *, tick: bool) -> list[Event]:

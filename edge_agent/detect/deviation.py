@@ -81,6 +81,8 @@ class Deviation:
     ended: int = 0
     ceased: float = 0.0
     event: Event | None = None
+    lasted: float = 0.0
+    """Seconds that it had lasted when it was found: silence has no rows that would tell."""
 
     @property
     def detector(self) -> str:

@@ -234,6 +234,8 @@ def test_silence_is_stale_and_a_held_value_is_silence():
     assert scene.wait(10) == []
     (event,) = scene.wait(2)
     assert (event.detector, event.event_class) == ("stale", EventClass.COMMUNICATION)
+    assert "no update for 11 s" in event.text.en
+    assert event.evidence["seconds"] == 11
     assert event.start == START + 30 * SECOND
     assert "갱신되지" in event.text.ko
     held = Frame.of_floats([0], scene.clock.time, [850.0], status=Status.UNCERTAIN_LAST_USABLE_VALUE)

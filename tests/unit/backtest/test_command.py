@@ -9,12 +9,17 @@ from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edge_agent.backtest.clock import DataClock
+from edge_agent.config.loader import load
+from edge_agent.journal import Journal
 from edge_agent.plant.moulder import Moulder
 from edge_agent.plant.moulder_points import MOULDER_POINTS
+from edge_agent.registry import Sections
 from tests.unit.backtest.command import CONFIG, command
-from tests.unit.backtest.material import START, noise, write_wide
+from tests.unit.backtest.material import START, TAGS, noise, write_wide
 
 FAULT, UNTIL = 4500.0, 6300.0
 BEGIN = datetime(2026, 11, 22, 8)
@@ -137,3 +142,19 @@ def test_the_readme_names_what_there_is():
     )
     options = set(re.findall(r"--[a-z]+", done.stdout)) - {"--help", "--language"}
     assert [option for option in options if option not in text] == []
+
+
+def test_a_configuration_alone_means_its_own_journal(tmp_path):
+    (tmp_path / "my.yaml").write_text(CONFIG, "utf-8")
+    code, _, wrong = command(tmp_path, "my.yaml")
+    assert (code, "EA-601" in wrong, "journal" in wrong) == (1, True, True)
+    config = load(tmp_path / "my.yaml", Sections()).config.journal
+    store = Journal.open(config.path, TAGS, config, DataClock(START, START))
+    frame = noise(300)
+    for part in np.array_split(np.arange(len(frame)), 5):
+        store.append(frame.rows(part))
+    code, said, wrong = command(tmp_path, "my.yaml", "--to", seoul(250), language="en")
+    store.close()
+    assert (code, wrong) == (0, "")
+    assert "learned_range" in said
+    assert "busan/heat/furnace_1/run" in said, "the journal has a tag that the configuration lacks"

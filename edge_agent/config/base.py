@@ -136,6 +136,8 @@ class TagSection(Section):
     label: LabelSection = LabelSection()
     states: dict[int, LabelSection] = Field(default_factory=dict)
     """What the numbers of a state mean, for people: the value stays the number."""
+    event_class: Literal["process", "machine", "instrument", "operator"] | None = None
+    """Where the cause lies if the tag's values are not as usual: the class of its events."""
 
 
 class ProfileSection(Section):

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from edge_agent.config.agent import AgentConfig
 from edge_agent.config.base import LabelSection, Section, TagSection
+from edge_agent.model.event_class import EventClass
 from edge_agent.model.tag import Label, Machine, Tag, TagTable
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -64,8 +65,19 @@ def _tag(section: TagSection, machine: Machine, link: str) -> Tag:
     low, high = section.range or (None, None)
     interval = round(section.interval * 1e9)
     states = tuple((number, _label(label)) for number, label in section.states.items())
+    cause = section.event_class and EventClass(section.event_class)
     return Tag(
-        section.tag, machine, link, section.role, section.unit, interval, low, high, _label(section.label), states
+        section.tag,
+        machine,
+        link,
+        section.role,
+        section.unit,
+        interval,
+        low,
+        high,
+        _label(section.label),
+        states,
+        cause,
     )
 
 

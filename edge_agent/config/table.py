@@ -28,6 +28,8 @@ HEADERS: Final[dict[str, str]] = {
     "장비": "machine",
     "역할": "role",
     "구분": "role",
+    "이벤트분류": "event_class",
+    "원인분류": "event_class",
     "단위": "unit",
     "주소": "address",
     "레지스터": "address",
@@ -80,6 +82,16 @@ ROLES: Final[dict[str, str]] = {
     "알람": "alarm",
 }
 """Korean words for roles, understood in tables."""
+
+EVENT_CLASSES: Final[dict[str, str]] = {
+    "공정": "process",
+    "설비": "machine",
+    "계측기": "instrument",
+    "작업자": "operator",
+}
+"""Korean words for event classes, understood in tables."""
+
+_WORDS: Final[dict[str, dict[str, str]]] = {"role": ROLES, "event_class": EVENT_CLASSES}
 
 _RANGE: Final = ("low", "high")
 _SEPARATORS: Final = ",;\t"
@@ -267,7 +279,7 @@ def _row(table: Table, cells: list[str], readers: dict[str, Callable[[str], Any]
         if key in _RANGE:
             ends[_RANGE.index(key)] = value
         else:
-            _put(data, key, ROLES.get(cell, value) if key == "role" else value)
+            _put(data, key, _WORDS.get(key, {}).get(cell, value))
     if ends != [None, None]:
         data["range"] = ends
     return data

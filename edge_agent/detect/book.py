@@ -281,6 +281,10 @@ class Book:
             self._live[known.tag] = max(self._live[known.tag], float(known.group is Group.PROCESS))
             self._wait((known.tag, known.group), known)
 
+    def companions(self, tag: int) -> list[int]:
+        """Tags of the same machine and link, itself among them."""
+        return self._units.units[self.unit_of(tag)].tags
+
     def unit_of(self, tag: int) -> int:
         """The number of the machine and link that a tag belongs to."""
         return int(self._units.of_tag[tag])

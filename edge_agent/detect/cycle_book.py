@@ -115,11 +115,16 @@ class CycleBook:
         shown = list(first.values())[:NAMED]
         known.peak = peak
         known.event = Event(
-            event_id(path, DETECTOR, found.begin), path, DETECTOR, EventClass.MACHINE,
+            event_id(path, DETECTOR, found.begin), path, DETECTOR, self._cause(shown[0], found.machine),
             Severity.NOTICE if peak < 2.0 else Severity.WARNING, EventState.OPEN, found.begin, 0,
             self._sentence(found, shown), self._evidence(found, shown),
         )  # fmt: skip  # one field a line hides the rest
         return [known.event]
+
+    def _cause(self, farthest: int, machine: int) -> EventClass:
+        """What the signal shows that is farthest from usual; the machine where nobody said, or its time is."""
+        number, _ = self._cycles.names(machine)[farthest]
+        return (self._tags[number].cause if number >= 0 else None) or EventClass.MACHINE
 
     def _sentence(self, found: Finding, shown: list[int]) -> Label:
         machine = self._tags[int(self._cycles.machines[found.machine].cycle)].machine

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from analytics.kernels import layout as at
 from analytics.kernels.block import Block
+from analytics.kernels.layout import Int64
 from analytics.kernels.layout import Float64
 from edge_agent.clock import Clock
 from edge_agent.config.agent import DetectionSection
@@ -125,7 +126,7 @@ class Detection:
             silent &= ~self._stale & (self._state[:, at.I_MASK] & at.QUALITY_BITS == 0) & ~self._rests()
             wall = self._clock.wall()
             for tag in np.flatnonzero(silent):
-                self._gone(int(tag), wall, int(elapsed[tag]), now)
+                self._gone(int(tag), wall, elapsed, now)
         return self._ended(now, tick=True)
 
     def save(self) -> None:
@@ -173,6 +174,7 @@ class Detection:
             bits, time, value = int(mask[position]), int(rows.time[position]), float(rows.value[position])
             for group, members in GROUP_BITS.items():
                 found = Deviation(tag, group, bits & members, time, now, value)
+                found.blame(self._tags[tag])
                 if group is Group.QUALITY:
                     _explain(found, int(frame.status[row]), int(frame.flags[row]))
                 elif group is Group.FLATLINE:
@@ -192,10 +194,13 @@ class Detection:
                     self._book.change(Deviation(tag, Group.QUALITY, 0, last, now, 0.0), last)
         self._seen[alive] = self._now()
 
-    def _gone(self, tag: int, wall: int, elapsed: int, now: float) -> None:
-        self._stale[tag], since = True, wall - elapsed
-        found = Deviation(tag, Group.QUALITY, at.STALE, since, now, 0.0, 0, EventClass.COMMUNICATION, due=True)
-        found.lasted = elapsed * 1e-9
+    def _gone(self, tag: int, wall: int, elapsed: Int64, now: float) -> None:
+        """A tag fell silent: that is the instrument's where others of its machine still spoke over the same link."""
+        self._stale[tag], silent = True, int(elapsed[tag])
+        alone = bool((2 * elapsed[self._book.companions(tag)] < silent).any())
+        why, since = EventClass.INSTRUMENT if alone else EventClass.COMMUNICATION, wall - silent
+        found = Deviation(tag, Group.QUALITY, at.STALE, since, now, 0.0, 0, why, due=True)
+        found.lasted = silent * 1e-9
         self._book.change(found, since)
 
     def _ended(self, now: float, *, tick: bool) -> list[Event]:

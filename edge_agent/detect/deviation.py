@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from analytics.kernels import layout as at
-from edge_agent.model import Event, EventClass, EventState, Label, Status
+from edge_agent.model import Event, EventClass, EventState, Label, Status, Tag
 
 
 class Group(IntEnum):
@@ -83,6 +83,11 @@ class Deviation:
     event: Event | None = None
     lasted: float = 0.0
     """Seconds that it had lasted when it was found: silence has no rows that would tell."""
+
+    def blame(self, tag: Tag) -> None:
+        """A value that is not as usual: the class of its event is what the tag shows, the process where nobody said."""
+        if self.group is Group.PROCESS:
+            self.event_class = tag.cause or EventClass.PROCESS
 
     @property
     def detector(self) -> str:

@@ -73,5 +73,5 @@ def shared(due: list[Deviation], firing: list[Deviation], size: int, can_be_stal
     able = max(can_be_stale, len(firing)) if silent else size
     if len(firing) >= 2 and len(firing) >= SHARE * able:
         return firing
-    lost = [deviation for deviation in due if deviation.event_class is EventClass.COMMUNICATION]
+    lost = [one for one in due if one.event_class is EventClass.COMMUNICATION or one.bits & at.STALE]
     return lost if len(lost) >= TOGETHER else []

@@ -85,6 +85,13 @@ def _cause(tag: Tag, deviation: Deviation, known: Figures) -> Label:
             "받은 값이 쓸 수 있는 숫자가 아닙니다(NaN 등). 센서와 기기를 확인하십시오.",
             "the value received is no usable number (NaN or the like); check the sensor and the device.",
         )
+    if bits & at.STALE and deviation.event_class is EventClass.INSTRUMENT:
+        return Label(
+            f"값이 {lasting_ko} 동안 갱신되지 않았습니다. 같은 설비의 다른 값은 계속 들어옵니다. 마지막 값은 현재값이 "
+            "아닙니다. 센서와 기기를 확인하십시오.",
+            f"no update for {lasting_en}, while other values of the machine keep coming; the last value is not the "
+            "present one. Check sensor and device.",
+        )
     if bits & at.STALE:
         return Label(
             f"값이 {lasting_ko} 동안 갱신되지 않았습니다. 마지막 값은 현재값이 아닙니다. 기기와 통신을 확인하십시오.",

@@ -5,19 +5,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from edge_agent.model.event_class import EventClass
 from edge_agent.model.tag import Label
-
-
-class EventClass(StrEnum):
-    """Where the cause lies, as far as the evidence says."""
-
-    PROCESS = "process"
-    MACHINE = "machine"
-    INSTRUMENT = "instrument"
-    COMMUNICATION = "communication"
-    OPERATOR = "operator"
-    AGENT = "agent"
-    """The agent itself: a gap because it was killed, a full disk, a clock set back."""
 
 
 class EventState(StrEnum):

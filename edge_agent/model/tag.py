@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from edge_agent.model.event_class import EventClass
+
 
 class Role(StrEnum):
     """What a tag means to its machine; detection and dashboards choose by it."""
@@ -78,6 +80,14 @@ class Tag:
     high: float | None = None
     label: Label = field(default_factory=Label)
     states: tuple[tuple[int, Label], ...] = ()
+    event_class: EventClass | None = None
+    """Where the cause lies if this signal is not as usual, as a person said; None leaves it to `cause`."""
+
+    @property
+    def cause(self) -> EventClass | None:
+        """The class of events about its values: as a person said; a controller's output shows the machine, which it
+        has to make up for. None where nobody can say."""
+        return self.event_class or (EventClass.MACHINE if self.role is Role.MV else None)
 
     @property
     def path(self) -> str:

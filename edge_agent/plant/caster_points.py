@@ -4,7 +4,7 @@ from typing import Final
 
 from edge_agent.model import EventClass, Label, Role
 from edge_agent.plant.fault import Fault, Shape
-from edge_agent.plant.point import Point
+from edge_agent.plant.point import Point, classed
 
 SHOT: Final = 45.0
 """Nominal seconds from shot to shot; growth times below are counted in shots of this length."""
@@ -18,7 +18,7 @@ def _second(name: str, node: str, ko: str, en: str, unit: str, high: float) -> P
     return Point(name, f"Process.{node}", Label(ko, en), unit=unit, low=0, high=high)
 
 
-CASTER_POINTS: Final = (
+_POINTS: Final = (
     Point("part", "Identification.PartId", Label("제품", "part"), Role.STATE, "", "String", 0),
     Point("running", "State.Running", Label("운전 중", "running"), Role.STATE, "", "Boolean", 0),
     Point("warm_up", "State.WarmUp", Label("예열 중", "warming up"), Role.STATE, "", "Boolean", 0),
@@ -52,6 +52,14 @@ CASTER_POINTS: Final = (
     _second("pump_current", "PumpCurrent", "펌프 전류", "pump current", "A", 200),
     Point("reject", "Alarm.Reject", Label("불량 판정", "reject"), Role.ALARM, "", "Boolean", 0),
 )  # fmt: skip
+
+CASTER_POINTS: Final = classed(
+    _POINTS,
+    machine="cycle_time slow_velocity fast_velocity switch_position slow_pressure casting_pressure end_pressure "
+    "clamp_force vacuum spray_time die_fixed die_moving cooling_flow1 cooling_flow2 cooling_flow3 cooling_flow4 "
+    "cool_in cool_out oil_temperature accumulator pump_current",
+    process="gate_velocity fill_time rise_time biscuit melt_pv",
+)
 
 _SHOT: Final = ("fast_velocity", "gate_velocity", "fill_time", "rise_time", "reject")
 _DIES: Final = ("die_fixed", "die_moving")

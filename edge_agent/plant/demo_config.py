@@ -113,6 +113,8 @@ def _tag(point: Point) -> dict[str, Any]:
     if point.low is not None and point.high is not None:
         tag["range"] = [float(point.low), float(point.high)]
     tag["label"] = {"ko": point.label.ko, "en": point.label.en}
+    if point.event_class is not None:
+        tag["event_class"] = point.event_class.value
     return tag
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from edge_agent.model import EventClass, Label, Role
 from edge_agent.plant.fault import Fault, Shape
-from edge_agent.plant.point import Point
+from edge_agent.plant.point import Point, classed
 
 ZONES: Final = 3
 ZONE_WORDS: Final = (("1존", "zone 1"), ("2존", "zone 2"), ("3존", "zone 3"))
@@ -57,6 +57,7 @@ def _zone(zone: int) -> tuple[Point, ...]:
             unit="A",
             low=0,
             high=300,
+            event_class=EventClass.MACHINE,
         ),
     )
 
@@ -69,7 +70,7 @@ def _meter(name: str, ko: str, en: str, unit: str, high: float) -> Point:
     return Point(name, f"Energy.{name}", Label(ko, en), unit=unit, low=0, high=high)
 
 
-METER_POINTS: Final = (
+_METER: Final = (
     _meter("current_l1", "L1 전류", "current L1", "A", 600),
     _meter("current_l2", "L2 전류", "current L2", "A", 600),
     _meter("current_l3", "L3 전류", "current L3", "A", 600),
@@ -80,6 +81,7 @@ METER_POINTS: Final = (
     _meter("frequency", "주파수", "frequency", "Hz", 70),
     Point("energy", "Energy.energy", Label("유효전력량", "active energy"), Role.COUNTER, "Wh", "Int64", 1.0),
 )
+METER_POINTS: Final = classed(_METER, machine=" ".join(point.name for point in _METER if point.unit != "Hz"))
 """The furnace's power meter (Schneider iEM3000)."""
 
 
@@ -87,7 +89,7 @@ def _process(name: str, node: str, ko: str, en: str, unit: str, high: float, *, 
     return Point(name, f"Process.{node}", Label(ko, en), unit=unit, low=low, high=high)
 
 
-PLC_POINTS: Final = (
+_PLC: Final = (
     Point("charge_no", "Identification.ChargeNo", Label("장입 번호", "charge number"), Role.STATE, "", "UInt32", 0),
     Point("recipe", "Identification.Recipe", Label("처리 패턴", "recipe"), Role.STATE, "", "String", 0),
     Point("phase", "State.Phase", Label("공정 단계", "phase"), Role.STATE, "", "UInt16", 0),
@@ -113,6 +115,12 @@ PLC_POINTS: Final = (
     Point("burnout_alarm", "Alarm.ThermocoupleOpen", Label("열전대 단선 경보", "thermocouple open alarm"), Role.ALARM,
           "", "Boolean", 0),
 )  # fmt: skip
+
+PLC_POINTS: Final = classed(
+    _PLC,
+    machine="fan_current agitator_current oil_temperature",
+    process="core_temperature chamber_mean overtemp_pv carbon_potential carrier_gas furnace_pressure",
+)
 
 _ALL_MV: Final = ("zone1_mv", "zone2_mv", "zone3_mv")
 _POWER: Final = ("current_l1", "current_l2", "current_l3", "power", "energy")

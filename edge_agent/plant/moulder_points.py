@@ -4,7 +4,7 @@ from typing import Final
 
 from edge_agent.model import EventClass, Label, Role
 from edge_agent.plant.fault import Fault, Shape
-from edge_agent.plant.point import Point
+from edge_agent.plant.point import Point, classed
 
 CYCLE: Final = 30.2
 """Nominal seconds a cycle; growth times below are counted in cycles of this length."""
@@ -18,7 +18,7 @@ def _second(name: str, node: str, ko: str, en: str, unit: str, high: float) -> P
     return Point(name, f"Process.{node}", Label(ko, en), unit=unit, low=0, high=high)
 
 
-MOULDER_POINTS: Final = (
+_POINTS: Final = (
     Point("part", "Identification.PartId", Label("제품", "part"), Role.STATE, "", "String", 0),
     Point("lot", "Identification.MaterialLot", Label("수지 로트", "resin lot"), Role.STATE, "", "UInt32", 0),
     Point("running", "State.Running", Label("운전 중", "running"), Role.STATE, "", "Boolean", 0),
@@ -43,6 +43,13 @@ MOULDER_POINTS: Final = (
     Point("barrel_mv", "Process.BarrelMv", Label("실린더 히터출력", "barrel heater output"), Role.MV, "%", low=0,
           high=100),
 )  # fmt: skip
+
+MOULDER_POINTS: Final = classed(
+    _POINTS,
+    machine="cycle_time injection_time cushion dosing_time screw_torque clamp_force mould_a mould_b water_in water_out "
+    "water_flow barrel_pv",
+    process="transfer_pressure cavity_pressure melt_temperature",
+)
 
 _MACHINE, _PROCESS = EventClass.MACHINE, EventClass.PROCESS
 

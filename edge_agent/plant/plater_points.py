@@ -4,7 +4,7 @@ from typing import Final
 
 from edge_agent.model import EventClass, Label, Role
 from edge_agent.plant.fault import Fault, Shape
-from edge_agent.plant.point import Point
+from edge_agent.plant.point import Point, classed
 
 STEP: Final = 2.0
 """Seconds between two values of the bath."""
@@ -20,7 +20,7 @@ def _rack(name: str, node: str, ko: str, en: str, unit: str, high: float) -> Poi
     return Point(name, f"Cycle.{node}", Label(ko, en), unit=unit, interval=RACK, low=0, high=high)
 
 
-PLATER_POINTS: Final = (
+_POINTS: Final = (
     Point("job", "Identification.Job", Label("작업 지시", "job"), Role.STATE, "", "String", 0),
     Point("plating", "State.Plating", Label("도금 중", "plating"), Role.STATE, "", "Boolean", 0),
     Point("acid_pump", "State.AcidPump", Label("산 투입 펌프", "acid pump"), Role.STATE, "", "Boolean", 0),
@@ -45,6 +45,12 @@ PLATER_POINTS: Final = (
           "Float", 0, 0, 100),
     Point("current_sv", "Setpoint.Current", Label("전류 설정", "current set value"), Role.SETPOINT, "A", "Float", 0),
 )  # fmt: skip
+
+PLATER_POINTS: Final = classed(
+    _POINTS,
+    machine="ripple filter_pressure filter_flow rack_heater refills refill_count",
+    process="rack_voltage voltage current acid_time temperature ph level acid_level",
+)
 
 _MACHINE, _PROCESS, _INSTRUMENT = EventClass.MACHINE, EventClass.PROCESS, EventClass.INSTRUMENT
 _VOLTAGE: Final = ("voltage", "rack_voltage")

@@ -4,13 +4,13 @@ The same table gives the server its nodes, the demo's configuration its tags and
 cannot disagree.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
-from edge_agent.model import Label, Role
+from edge_agent.model import EventClass, Label, Role
 from edge_agent.plant.fault import Faults
 
 Value = float | int | bool | str | None
@@ -34,6 +34,14 @@ class Point:
     interval: float = 1.0
     low: float | None = None
     high: float | None = None
+    event_class: EventClass | None = None
+    """As a technician would say of it in the configuration: does it show the machine, or the work that it does?"""
+
+
+def classed(points: Iterable[Point], *, machine: str = "", process: str = "") -> tuple[Point, ...]:
+    """The points, those named `machine` and `process` with that event class; names with spaces between."""
+    said = dict.fromkeys(machine.split(), EventClass.MACHINE) | dict.fromkeys(process.split(), EventClass.PROCESS)
+    return tuple(replace(point, event_class=said.pop(point.name, None)) for point in points)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Final
 
 from edge_agent.model import EventClass, Label, Role
 from edge_agent.plant.fault import Fault, Shape
-from edge_agent.plant.point import Point
+from edge_agent.plant.point import Point, classed
 
 STROKE: Final = 1.5
 """Nominal seconds a stroke at 40 strokes a minute; growth times below are counted in strokes of this length."""
@@ -20,7 +20,7 @@ def _fast(name: str, node: str, ko: str, en: str, unit: str, high: float) -> Poi
     return Point(name, f"Process.{node}", Label(ko, en), unit=unit, interval=FAST, low=0, high=high)
 
 
-PRESS_POINTS: Final = (
+_POINTS: Final = (
     Point("part", "Identification.PartId", Label("제품", "part"), Role.STATE, "", "String", 0),
     Point("coil_no", "Identification.CoilNo", Label("코일 번호", "coil number"), Role.STATE, "", "UInt32", 0),
     Point("running", "State.Running", Label("운전 중", "running"), Role.STATE, "", "Boolean", 0),
@@ -48,6 +48,13 @@ PRESS_POINTS: Final = (
     Point("overload_alarm", "Alarm.Overload", Label("과부하 경보", "overload alarm"), Role.ALARM, "", "Boolean", 0),
     Point("lube_alarm", "Alarm.Lubrication", Label("윤활 경보", "lubrication alarm"), Role.ALARM, "", "Boolean", 0),
 )  # fmt: skip
+
+PRESS_POINTS: Final = classed(
+    _POINTS,
+    machine="load_difference stop_time cycle_time motor_current bearing_temperature counterbalance_air lube_pressure "
+    "strokes_per_minute",
+    process="peak_load load_left load_right snap_load peak_angle stroke_work feed_length",
+)
 
 _LOADS: Final = ("peak_load", "load_left", "load_right", "stroke_work")
 

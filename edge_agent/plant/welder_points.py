@@ -4,7 +4,7 @@ from typing import Final
 
 from edge_agent.model import EventClass, Label, Role
 from edge_agent.plant.fault import Fault, Shape
-from edge_agent.plant.point import Point
+from edge_agent.plant.point import Point, classed
 
 FAST: Final = 0.05
 """Seconds between two averages of the arc."""
@@ -20,7 +20,7 @@ def _fast(name: str, node: str, ko: str, en: str, unit: str, high: float) -> Poi
     return Point(name, f"Process.{node}", Label(ko, en), unit=unit, interval=FAST, low=0, high=high)
 
 
-WELDER_POINTS: Final = (
+_POINTS: Final = (
     Point("part", "Identification.PartId", Label("제품", "part"), Role.STATE, "", "String", 0),
     Point("welding", "State.Welding", Label("용접 중", "welding"), Role.STATE, "", "Boolean", 0),
     Point("bead_count", "Cycle.BeadNo", Label("비드 수", "bead count"), Role.COUNTER, "", "UInt32", BEAD),
@@ -40,6 +40,13 @@ WELDER_POINTS: Final = (
     _fast("gas_flow", "GasFlow", "보호가스 유량", "shielding gas flow", "l/min", 40),
     _fast("feeder_current", "FeederCurrent", "송급모터 전류", "feeder motor current", "A", 20),
     _fast("travel_speed", "TravelSpeed", "용접속도", "travel speed", "mm/s", 50),
+)
+
+WELDER_POINTS: Final = classed(
+    _POINTS,
+    machine="start_time start_tries weld_time wire_speed feeder_current",
+    process="current_mean current_deviation current_min current_max voltage_mean voltage_deviation shorts "
+    "current voltage gas_flow travel_speed",
 )
 
 _ARC: Final = ("current", "current_mean", "current_min", "current_max", "current_deviation")

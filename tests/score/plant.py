@@ -77,8 +77,14 @@ class Trial:
     cycles: float
     said: str = ""
     tag: str = ""
-    right_class: bool = False
+    fault_class: str = ""
+    said_class: str = ""
     right_tag: bool = False
+
+    @property
+    def right_class(self) -> bool:
+        """What was said is of the class that the fault is."""
+        return self.said_class == self.fault_class
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ def _told(trial: Trial, fault: Fault, said: Said | None) -> Trial:
     named = {tag, *(name.rpartition("_")[0] for name in event.evidence)}
     return Trial(
         trial.machine, trial.fault, trial.difficulty, trial.found, trial.cycles, event.detector, tag,
-        event.event_class is fault.event_class, bool(named & set(fault.affected)),
+        fault.event_class.value, event.event_class.value, bool(named & set(fault.affected)),
     )  # fmt: skip  # the fields in their order
 
 
@@ -144,7 +150,8 @@ def report(days: list[Days], trials: list[Trial], out: Path) -> bool:
         rows.writerows([getattr(each, name) for name in Trial.__dataclass_fields__] for each in trials)
     for each in trials:
         how = f"after {each.cycles:.1f} cycles by {each.said} of {each.tag}" if each.found else "-"
-        marks = f"{'class ' if each.right_class else ''}{'tag' if each.right_tag else ''}"
+        marks = "tag " if each.right_tag else ""
+        marks += "class" if each.right_class else f"a fault of {each.fault_class} called {each.said_class}"
         print(f"{each.machine:9}{each.fault:18}{each.difficulty:7} {how} {marks}")
     good = True
     for grade, goal in GOAL.items():

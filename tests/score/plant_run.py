@@ -190,4 +190,5 @@ class Run:
 
 def _tag(point: Point, machine: Machine) -> Tag:
     interval = round(max(SAMPLE, point.interval) * 1e9) if point.interval else 0
-    return Tag(point.name, machine, "plc", point.role, point.unit, interval, point.low, point.high, point.label)
+    shown = (point.role, point.unit, interval, point.low, point.high, point.label)
+    return Tag(point.name, machine, "plc", *shown, event_class=point.event_class)

@@ -69,11 +69,11 @@ def test_headers_are_understood_with_spaces_capitals_and_remarks() -> None:
 
 
 def test_ends_become_a_range_and_roles_may_be_korean() -> None:
-    text = "tag,low,high,role,비고\na,0,1200,현재값,x\nb,,,mv,\nc,-5,,알람,\n"
+    text = "tag,low,high,role,이벤트 분류,비고\na,0,1200,현재값,공정,x\nb,,,mv,,\nc,-5,,알람,machine,\n"
     assert rows(text) == [
-        {"tag": "a", "range": [0, 1200], "role": "pv"},
+        {"tag": "a", "range": [0, 1200], "role": "pv", "event_class": "process"},
         {"tag": "b", "role": "mv"},
-        {"tag": "c", "range": [-5, None], "role": "alarm"},
+        {"tag": "c", "range": [-5, None], "role": "alarm", "event_class": "machine"},
     ]
 
 

@@ -1,5 +1,6 @@
 """Cycles of machines: figures that are right however the rows come, and one event for what is not as usual."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -162,6 +163,14 @@ def test_a_fault_that_a_loop_hides_is_one_event_of_the_machine() -> None:
     assert [each.state for each in scene.of_cycles] == [EventState.OPEN, EventState.CLOSED]
     assert scene.of_cycles[1].id == event.id
     assert scene.of_cycles[1].evidence["peak_score"] > 1.0
+
+
+def test_the_event_of_a_cycle_has_the_class_of_what_is_farthest_from_usual() -> None:
+    scene = Shots(COUNT, replace(CUSHION, event_class=EventClass.PROCESS), HEATER)
+    scene.well(200)
+    scene.shot(cushion=3.0)
+    (event,) = scene.of_cycles
+    assert event.event_class is EventClass.PROCESS
 
 
 def test_people_see_what_is_still_learned() -> None:

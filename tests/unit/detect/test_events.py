@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge_agent.model import EventClass, EventState, Flag, Frame, Kind, Label, Role, Severity, Status
-from tests.unit.detect.scene import SECOND, START, Scene, noise, pv
+from tests.unit.detect.scene import PRESS, SECOND, START, Scene, noise, pv
 
 
 def test_a_failed_sensor_is_the_instruments_fault_and_one_event():
@@ -242,6 +242,42 @@ def test_silence_is_stale_and_a_held_value_is_silence():
     scene.frame(held)
     assert scene.wait(30) == []
     assert [e.state for e in scene.run(noise(15), tick=True)] == [EventState.CLOSED]
+
+
+def test_a_tag_that_falls_silent_alone_is_the_instruments():
+    """Others of its machine keep coming over the same link: then it is not the communication."""
+    scene = Scene(pv(), pv("pressure"), pv("load", PRESS), stale_after=10)
+    scene.run(np.random.default_rng(1).normal(size=(30, 3)), tick=True)
+    for n in range(20):
+        scene.put([None, 5.0 + n % 3, 7.0 + n % 5])
+    (event,) = scene.events
+    assert (event.path, event.detector, event.event_class) == (pv().path, "stale", EventClass.INSTRUMENT)
+    assert "다른 값은 계속" in event.text.ko
+    assert "other values of the machine keep coming" in event.text.en
+    scene = Scene(pv(), pv("load", PRESS), stale_after=10)
+    scene.run(np.random.default_rng(1).normal(size=(30, 2)), tick=True)
+    for n in range(20):
+        scene.put([None, 7.0 + n % 5])
+    assert [event.event_class for event in scene.events] == [EventClass.COMMUNICATION], "the only one of its machine"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, EventClass.PROCESS),
+        ({"role": Role.MV}, EventClass.MACHINE),
+        ({"event_class": EventClass.INSTRUMENT}, EventClass.INSTRUMENT),
+        ({"role": Role.MV, "event_class": EventClass.OPERATOR}, EventClass.OPERATOR),
+    ],
+)
+def test_a_value_that_is_not_as_usual_has_the_class_that_its_tag_tells(more, told):
+    scene = Scene(pv(low=0.0, high=1300.0, **more))
+    scene.run(noise(400))
+    scene.run(noise(15, level=900.0))
+    assert [event.event_class for event in scene.events] == [told]
+    scene.put([Status.BAD_SENSOR_FAILURE])
+    scene.wait(10)
+    assert [e.event_class for e in scene.events if e.detector == "bad"] == [EventClass.INSTRUMENT], "whatever it shows"
 
 
 def test_reporting_by_exception_and_resting_outputs_are_never_stale():

@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from analytics.kernels import layout as at
 from analytics.kernels.block import Block
-from analytics.kernels.layout import Int64
-from analytics.kernels.layout import Float64
+from analytics.kernels.layout import Float64, Int64
 from edge_agent.clock import Clock
 from edge_agent.config.agent import DetectionSection
 from edge_agent.detect.book import Book

@@ -40,7 +40,7 @@ def test_what_a_plain_run_finds():
     outcome = simulated([frame])
     assert outcome.said == live(frame)
     found = {(event.path.rpartition("/")[2], event.event_class.value) for event in outcome.events}
-    assert {("zone_1", "process"), ("zone_2", "communication")} <= found
+    assert {("zone_1", "process"), ("zone_2", "instrument")} <= found
     assert all(outcome.told_at[event.id] >= event.start for event in outcome.events)
 
 

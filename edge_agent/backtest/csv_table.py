@@ -9,6 +9,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from edge_agent.backtest.table import CELLS, Piece, is_empty
 from edge_agent.errors import SourceError, Words
 
 _HEAD: Final = 1 << 20
+_DECIMAL_COMMA: Final = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+")
 _TITLES: Final = 40
 """Lines among which the first row of data is."""
 TIME_NAMES: Final = frozenset(
@@ -111,7 +113,10 @@ class CsvTable:
 
     def _piece(self, rows: list[list[str]], lines: list[int], at: int) -> Piece:
         steady = lines[-1] - lines[0] == len(lines) - 1
-        return Piece(lines[0], list(zip(*rows, strict=True)), at / max(self._size, 1), None if steady else lines)
+        columns: list[Sequence[str]] = list(zip(*rows, strict=True))
+        if self._separator == ";":
+            columns = [_with_points(cells) for cells in columns]
+        return Piece(lines[0], columns, at / max(self._size, 1), None if steady else lines)
 
     def _fitted(self, row: list[str], width: int, line: int) -> list[str]:
         """A row of another length: empty cells at the end are added or taken away, anything else is a fault."""
@@ -204,6 +209,16 @@ class CsvTable:
         self.columns = tuple(names)
         self.units = tuple(units[place].strip("()[] ") if place < len(units) else "" for place in range(len(names)))
         self._data_line = line
+
+
+def _with_points(cells: Sequence[str]) -> Sequence[str]:
+    """Where semicolons part the cells, a comma in a number is its decimal point: `1,200` is 1.2 there."""
+    if not any("," in cell for cell in cells):
+        return cells
+    return [
+        cell.strip().replace(".", "").replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell.strip()) else cell
+        for cell in cells
+    ]
 
 
 def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:

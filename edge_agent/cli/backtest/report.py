@@ -34,7 +34,7 @@ dl div{border:1px solid var(--line);border-radius:6px;padding:.4rem .7rem}dt{col
 dd{margin:0;font-size:1.15rem;font-variant-numeric:tabular-nums}
 table{border-collapse:collapse;width:100%;font-size:.86rem}
 td,th{text-align:left;padding:.25rem .5rem;border-bottom:1px solid var(--line);vertical-align:top}
-td.t{white-space:nowrap;font-variant-numeric:tabular-nums}
+th{white-space:nowrap}td.t{white-space:nowrap;font-variant-numeric:tabular-nums}
 .mark{display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.4em}
 svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}
 path{fill:none}path.grid{stroke:var(--line);stroke-width:.6}path.value{stroke:var(--value);stroke-width:1.3}

@@ -5,7 +5,9 @@ import io
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from edge_agent.backtest.backtest import backtest
 from edge_agent.backtest.comparison import compare
@@ -153,6 +155,46 @@ def test_odd_cells_are_counted_with_their_places(tmp_path):
     assert source.remarks.places["cell"] == [f"{path}:3 zone_1 = '850 ?'"]
     assert source.remarks.places["time"] == [f"{path}:5"]
     assert any(f"{path}:5" in sentence for sentence in source.remarks.sentences("ko"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time,zone_1\n2026-11-22 13:30:05,850.5\n",
+        "zone_1,time\n850.5,2026-11-22T04:30:05Z\n",
+        "날짜,시간,1존 온도(℃)\n2026-11-22,13:30:05,850.5\n",
+        "날짜,시간,1존 온도\n2026.11.22,오후 1:30:05,850.5\n",
+        "일보,,\n\n번호,일시,zone_1\n,,℃\n1,2026-11-22 13:30:05,850.5\n",
+        "Zeit;time;furnace_1.zone_1\nx;2026-11-22 13:30:05;850,5\n",
+        "time\tbusan/heat/furnace_1/zone_1\t\n1795321805\t850.5\t\n",
+        "time|Furnace 1 Zone 1\n20261122133005| 850.5 \n",
+        "timestamp,tag,value\n2026-11-22 13:30:05,zone_1,850.5\n",
+        'Time,Path,Value,Quality\n2026-11-22 13:30:05,heat/furnace_1/zone_1,"850.5",good\n',
+    ],
+)
+def test_one_value_however_it_is_written(tmp_path, text):
+    path = tmp_path / "one.csv"
+    path.write_text(text, "utf-8")
+    every = Frame.concat([step.frame for step in open_file(path, TAGS, EVER, SEOUL).steps()])
+    assert (every.tag.tolist(), every.floats().tolist(), every.status.tolist()) == ([0], [850.5], [0])
+    assert every.time.tolist() == [1_795_321_805 * SECOND]
+
+
+def test_a_wide_parquet_file_is_read_too(tmp_path, frame):
+    only = frame.rows((frame.tag == 0) & (frame.status == 0))
+    table = pyarrow.table(
+        {
+            "time": pyarrow.array(only.time, pyarrow.timestamp("ns", tz="UTC")),
+            "zone_1": only.floats(),
+            "zone_2": np.where(np.arange(len(only)) % 2, np.nan, 850.0),
+        }
+    )
+    parquet.write_table(table, tmp_path / "a.parquet", row_group_size=100)
+    source = open_file(tmp_path / "a.parquet", TAGS, EVER, SEOUL)
+    every = Frame.concat([step.frame for step in source.steps()])
+    assert np.array_equal(every.rows(every.tag == 0).floats(), only.floats())
+    assert np.array_equal(every.rows(every.tag == 0).time, only.time)
+    assert int((every.tag == 1).sum()) == (len(only) + 1) // 2
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def write(path: Path, shelves: Iterable[Shelf], standing: Iterable[Standing], gr
     }
     document = {"schema": SCHEMA, "crc": _crc(body), **body}
     try:
-        replace(path, json.dumps(document, ensure_ascii=False).encode())
+        replace(path, json.dumps(document).encode())
     except OSError as error:
         raise refused_by_disk(str(path), error) from error
 
@@ -71,7 +71,7 @@ def _checked(content: bytes) -> dict[str, Any]:
 
 
 def _crc(body: dict[str, Any]) -> int:
-    return zlib.crc32(json.dumps(body, ensure_ascii=False, sort_keys=True).encode())
+    return zlib.crc32(json.dumps(body, sort_keys=True).encode())
 
 
 def _set_aside(path: Path, error: Exception) -> AlarmError:

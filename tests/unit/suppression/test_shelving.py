@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge_agent.errors import AlarmError
-from edge_agent.model import EventClass, EventState, Severity
+from edge_agent.model import EventClass, EventState, Label, Severity
 from edge_agent.suppression.shelf import LONGEST_NAME, LONGEST_REASON
 from edge_agent.suppression.suppression import MOST_SHELVES
 from tests.unit.suppression.material import HOUR, SECOND, START, Desk, opened, over, states
@@ -228,6 +228,17 @@ def test_a_clock_set_back_does_not_lengthen_it(desk: Desk, back: int) -> None:
     assert desk.tell() == []
     desk.clock.go(HOUR)
     assert states(desk.tell()) == [("alarm/shelved", "closed"), ("range", "open")]
+
+
+def test_whatever_an_event_says_is_kept(desk: Desk) -> None:
+    odd = opened(text=Label("온도 \ud800", "\x00 \U0001f525"), evidence={"value": float("nan"), "limit": 1e308})
+    desk.shelve()
+    desk.tell(odd)
+    desk.suppression.save()
+    desk.start()
+    desk.suppression.unshelve("ht1", "a")
+    again = desk.tell()[0]
+    assert (again.text, str(again.evidence)) == (odd.text, str(odd.evidence))
 
 
 NO_FILES = [b"", b"{", b"\xff\xfe", b"[]", b"null", b"3", b"[" * 100_000, b'{"schema": 2, "crc": 0}']

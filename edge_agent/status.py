@@ -197,7 +197,8 @@ def _link(agent: "Agent", health: LinkHealth) -> dict[str, Any]:
 def _detection(agent: "Agent") -> dict[str, Any]:
     scoring = agent.scoring
     if scoring is None:
-        return {"engine": "off", "learning": 0, "ready": 0, "cycles": [], "skipped": 0, "error": None}
+        return {"engine": "off", "learning": 0, "ready": 0, "cycles": [], "novelty": [], "skipped": 0,
+                "error": None}  # fmt: skip  # one line a room
     detection = scoring.detection
     learning, ready = (0, 0) if detection is None else detection.learning()
     return {
@@ -205,6 +206,7 @@ def _detection(agent: "Agent") -> dict[str, Any]:
         "learning": learning,
         "ready": ready,
         "cycles": [] if detection is None else detection.cycles(),
+        "novelty": [] if detection is None else detection.novelty(),
         "skipped": scoring.skipped,
         "error": _words(scoring.error),
     }

@@ -38,6 +38,8 @@ class MachineSection(Section):
     """The machine's tag (role `counter` or `state`) that counts its cycles or tells its phases."""
     shares: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     """Utilities that it has in common with other machines, named alike there: `[compressed_air, cooling_water]`."""
+    novelty: bool = False
+    """Compares the course of each of its tags of role `pv` or `mv` with all of that tag's own past."""
 
 
 class JournalSection(Section):

@@ -17,6 +17,8 @@ _SIZES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _SIZE: Final = re.compile(r"\s*(\d+)\s*(B|KiB|MiB|GiB)\s*")
 _FALSE_ALARMS: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*tag\s*/\s*(day|week|month)\s*")
 _PER_WEEK: Final = {"day": 7.0, "week": 1.0, "month": 7.0 / 30.0}
+MOVING: Final = (Role.PV, Role.MV)
+"""Roles whose courses can be compared with their past."""
 NAME: Final = r"^[a-z][a-z0-9_-]{0,62}$"
 SIGNAL: Final = r"^[a-z][a-z0-9_]{0,62}$"
 
@@ -138,6 +140,14 @@ class TagSection(Section):
     """What the numbers of a state mean, for people: the value stays the number."""
     event_class: Literal["process", "machine", "instrument", "operator"] | None = None
     """Where the cause lies if the tag's values are not as usual: the class of its events."""
+    novelty: bool | None = None
+    """Compares the course of this tag (role `pv` or `mv`) with all of its own past; as its machine where not given."""
+
+    @model_validator(mode="after")
+    def _moves(self) -> "TagSection":
+        if self.novelty and self.role not in MOVING:
+            raise ValueError("novelty_role")
+        return self
 
 
 class ProfileSection(Section):

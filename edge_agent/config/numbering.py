@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edge_agent.config.agent import AgentConfig
-from edge_agent.config.base import LabelSection, Section, TagSection
+from edge_agent.config.base import MOVING, LabelSection, Section, TagSection
 from edge_agent.model.event_class import EventClass
 from edge_agent.model.tag import Label, Machine, Tag, TagTable
 
@@ -54,17 +54,21 @@ def number(config: AgentConfig) -> tuple[TagTable, dict[str, list[int]]]:
     }
     tags: list[Tag] = []
     numbers: dict[str, list[int]] = {}
+    novelty = {section.name: section.novelty for section in config.machines}
     for link in config.links:
         start = len(tags)
-        tags += [_tag(section, machines[section.machine], link.name) for section in link.tag_list()]
+        tags += [
+            _tag(section, machines[section.machine], link.name, novelty[section.machine]) for section in link.tag_list()
+        ]
         numbers[link.name] = list(range(start, len(tags)))
     return TagTable(tags), numbers
 
 
-def _tag(section: TagSection, machine: Machine, link: str) -> Tag:
+def _tag(section: TagSection, machine: Machine, link: str, novelty: bool) -> Tag:
     low, high = section.range or (None, None)
     interval = round(section.interval * 1e9)
     states = tuple((number, _label(label)) for number, label in section.states.items())
+    novelty = section.role in MOVING and (novelty if section.novelty is None else section.novelty)
     cause = section.event_class and EventClass(section.event_class)
     return Tag(
         section.tag,
@@ -78,6 +82,7 @@ def _tag(section: TagSection, machine: Machine, link: str) -> Tag:
         _label(section.label),
         states,
         cause,
+        novelty,
     )
 
 

@@ -41,6 +41,7 @@ KEYWORDS: Final[dict[str, str]] = {
     "duration": "duration",
     "size": "size",
     "false_alarms": "false_alarms",
+    "novelty_role": "novelty.role",
     "secret_one_of": "secret.one_of",
     "range_order": "range.order",
     "opcua_node": "opcua.node",

@@ -199,6 +199,13 @@ VALUES: Final[dict[str, Entry]] = {
         "사이클을 세거나 단계를 알리는 태그를 쓰고, 그 태그에 role: counter 또는 role: state를 쓰십시오.",
         "Name the tag that counts the cycles or tells their phases, and give that tag role: counter or role: state.",
     ),
+    "novelty.role": entry(
+        "EA-126",
+        "'novelty': role이 pv 또는 mv인 태그에만 쓸 수 있습니다.",
+        "'novelty' is for tags of role pv or mv only.",
+        "이 태그에서 novelty를 지우십시오. 상태와 카운터는 지난 값과 비교하지 않습니다.",
+        "Delete novelty from this tag: states and counters are not compared with their past.",
+    ),
     "false_alarms": entry(
         "EA-126",
         "'{key}': {got}은(는) 오경보 횟수로 읽을 수 없습니다.",

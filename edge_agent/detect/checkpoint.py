@@ -24,6 +24,7 @@ from analytics.kernels.layout import Float64, Int64
 from edge_agent.detect.book import Book
 from edge_agent.detect.cycle_book import CycleBook
 from edge_agent.detect.deviation import Deviation, Group
+from edge_agent.detect.novelty_book import NoveltyBook
 from edge_agent.detect.outage import Outage
 from edge_agent.errors import DetectionError, Words
 from edge_agent.model import Event, EventClass, TagTable
@@ -70,7 +71,7 @@ class Checkpoint:
 
     # -- what is under way ---------------------------------------------------------------------------------------------
 
-    def save_book(self, book: Book, cycles: CycleBook) -> None:
+    def save_book(self, book: Book, cycles: CycleBook, novelties: NoveltyBook) -> None:
         """Raises DetectionError where the disk refuses."""
         paths = self._tags.paths
         unit = {number: paths[min(outage.members)] for number, outage in book.outages.items() if outage.members}
@@ -86,13 +87,14 @@ class Checkpoint:
                 for number, outage in book.outages.items() if number in unit
             ],
             "cycles": cycles.document(),
+            "novelty": novelties.document(),
             "recent": {paths[tag]: past for tag, past in book.recent.items()},
             "row_time": {paths[known.tag]: int(book.row_time[known.tag]) for known in book.deviations.values()},
             "peak": {paths[known.tag]: float(book.peak[known.tag]) for known in book.deviations.values()},
         }  # fmt: skip  # one line a list
         replace_file(self._book, json.dumps(document, ensure_ascii=False).encode())
 
-    def load_book(self, book: Book, cycles: CycleBook, now: float) -> list[DetectionError]:
+    def load_book(self, book: Book, cycles: CycleBook, novelties: NoveltyBook, now: float) -> list[DetectionError]:
         """Goes on with what was under way; events of tags that are gone are closed at the next occasion."""
         try:
             document = json.loads(self._book.read_bytes()) if self._book.exists() else None
@@ -100,6 +102,7 @@ class Checkpoint:
                 raise ValueError(f"schema {document['schema']}")
             book.restore(*self._under_way(document or {}, book), now)
             cycles.restore((document or {}).get("cycles", []), event_of)
+            novelties.restore((document or {}).get("novelty", []), event_of)
         except UNREADABLE as error:
             return [set_aside(self._book, error)]
         return []

@@ -35,6 +35,10 @@ class Context:
         for number, tag in enumerate(tags):
             if tag.role not in _EXPLAINS:
                 moved[tag.machine.path].append(number)
+        explaining = np.flatnonzero(self._explains).tolist()
+        self._of_machine = {
+            path: np.array([n for n in explaining if tags[n].machine.path == path], np.intp) for path in moved
+        }
         self._moved = {path: np.array(numbers, np.intp) for path, numbers in moved.items()}
         self._machine = [tag.machine.path for tag in tags]
 
@@ -52,6 +56,11 @@ class Context:
             if self._changed(int(part.tag[row]), float(values[row]), int(part.time[row]) * 1e-9):
                 machines.add(self._machine[part.tag[row]])
         return np.concatenate([np.empty(0, np.intp), *(self._moved[m] for m in sorted(machines) if m in self._moved)])
+
+    def changed(self, tag: int) -> int:
+        """When a set value or state of this tag's machine changed last (ns since 1970 UTC); 0 where none has."""
+        last = self.memory[self._of_machine[self._machine[tag]], 3]
+        return round(float(np.nanmax(last)) * 1e9) if np.isfinite(last).any() else 0
 
     def _changed(self, tag: int, value: float, when: float) -> bool:
         """Notes a value; true if it differs from the one before and the tag does not change all the time."""

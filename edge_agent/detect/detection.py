@@ -20,6 +20,9 @@ from edge_agent.detect.cycle_book import CycleBook
 from edge_agent.detect.cycle_checkpoint import CycleCheckpoint
 from edge_agent.detect.deviation import GROUP_BITS, Deviation, Group, class_of_status
 from edge_agent.detect.engine import load_engine
+from edge_agent.detect.novelty import Novelties
+from edge_agent.detect.novelty_book import NoveltyBook
+from edge_agent.detect.novelty_checkpoint import NoveltyCheckpoint
 from edge_agent.detect.parameters import parameters
 from edge_agent.detect.rows import block, fresh, known_rows
 from edge_agent.errors import DetectionError
@@ -47,11 +50,14 @@ class Detection:
         self._book = Book(tags, config, self._state, self._parameters)
         self._cycles = Cycles(tags, config.max_false_alarms)
         self._cycle_book = CycleBook(tags, self._cycles)
+        self._novelties = Novelties(tags, self.engine)
+        self._novelty_book = NoveltyBook(tags, config, self._novelties)
         self._seen = np.full(len(tags), self._now(), np.int64)
         self._stale = np.zeros(len(tags), bool)
         self._explained = np.zeros(len(tags), np.int64)
         self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, tags)
         self._cycle_checkpoint = None if checkpoint is None else CycleCheckpoint(checkpoint, tags, self._cycles)
+        self._novelty_checkpoint = None if checkpoint is None else NoveltyCheckpoint(checkpoint, self._novelties)
         self._written = self._clock.monotonic()
         self.watch: Callable[[Block, Float64], None] | None = None
         """Is told each block and its rows' scores (1 at the limit of the tag's detectors); for drawing them."""
@@ -63,7 +69,10 @@ class Detection:
     @property
     def open_events(self) -> list[Event]:
         """Events that have not ended, oldest first."""
-        return sorted([*self._book.open_events, *self._cycle_book.open_events], key=lambda event: event.start)
+        return sorted(
+            [*self._book.open_events, *self._cycle_book.open_events, *self._novelty_book.open_events],
+            key=lambda event: event.start,
+        )
 
     def learning(self) -> tuple[int, int]:
         """How many tags the learned detectors still learn (or settle on, after a change), and how many they watch.
@@ -97,6 +106,13 @@ class Detection:
         """
         return [machine.shown() for machine in self._cycles.machines]
 
+    def novelty(self) -> list[dict[str, Any]]:
+        """Of each tag compared with its own past: `tag` (path), points `compared`, and whether it is still `learning`.
+
+        May be asked from another thread.
+        """
+        return self._novelties.shown()
+
     def score(self, frame: Frame) -> list[Event]:
         """Scores a frame's rows; the events that opened or closed by them. Rows of one tag come in order of time."""
         frame = known_rows(frame, len(self._tags))
@@ -106,6 +122,8 @@ class Detection:
         explained = self._context.explained(frame)
         at.settle(self._state, explained)
         self._explained[explained] = self._now()
+        for tag in explained.tolist():
+            self._novelties.explain(tag, self._context.changed(tag))
         rows = block(frame, len(self._tags))
         mask, score, changed = self._engine.score_block(rows, self._state, self._parameters)
         self._book.note(rows, score)
@@ -113,8 +131,8 @@ class Detection:
             self.watch(rows, score)
         self._changes(frame, rows, mask, changed, now)
         self._arrived(frame, now)
-        cycles = self._of_cycles(rows, frame)
-        return [*self._ended(now, tick=False), *cycles]
+        others = [*self._of_cycles(rows, frame), *self._of_novelties(rows, frame)]
+        return [*self._ended(now, tick=False), *others]
 
     def tick(self) -> list[Event]:
         """Looks for tags that have gone silent, and lets delays run out; to be called about once a second."""
@@ -158,6 +176,15 @@ class Detection:
         if not (found or self._cycle_book.orphans):
             return []
         events = self._cycle_book.take(found, self._book.telling)
+        self._book.changed |= bool(events)
+        return events
+
+    def _of_novelties(self, rows: Block, frame: Frame) -> list[Event]:
+        """What the courses say that these rows continue."""
+        found = self._novelties.take(rows, frame)
+        if not (found or self._novelty_book.orphans):
+            return []
+        events = self._novelty_book.take(found, self._book.telling)
         self._book.changed |= bool(events)
         return events
 
@@ -212,9 +239,11 @@ class Detection:
         stored.save_state(self._state, self._parameters, self._context.memory)
         if self._cycle_checkpoint is not None:
             self._cycle_checkpoint.save()
+        if self._novelty_checkpoint is not None:
+            self._novelty_checkpoint.save()
 
     def _save_book(self, stored: Checkpoint) -> None:
-        self._book.changed = not self._write(lambda: stored.save_book(self._book, self._cycle_book))
+        self._book.changed = not self._write(lambda: stored.save_book(self._book, self._cycle_book, self._novelty_book))
         self._written = self._clock.monotonic()
 
     def _write(self, write: Callable[[], None]) -> bool:
@@ -230,7 +259,9 @@ class Detection:
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.notices += checkpoint.load_state(self._state, self._parameters, self._context.memory)
         self.notices += [] if self._cycle_checkpoint is None else self._cycle_checkpoint.load()
-        self.notices += checkpoint.load_book(self._book, self._cycle_book, self._clock.monotonic())
+        self.notices += [] if self._novelty_checkpoint is None else self._novelty_checkpoint.load()
+        now = self._clock.monotonic()
+        self.notices += checkpoint.load_book(self._book, self._cycle_book, self._novelty_book, now)
         for known in self._book.deviations.values():
             if known.bits & at.STALE and not known.ended:
                 self._stale[known.tag] = True

@@ -67,7 +67,7 @@ class Tag:
 
     `name` is the signal (snake_case, the InfluxDB field). `interval_ns` is how often a new value or a sign of life is
     expected; 0 says that it only comes on change. `low`/`high` is the instrument's range (EURange), None where unknown.
-    `states` says what the numbers of a state mean.
+    `states` says what the numbers of a state mean. `novelty`: its course is compared with all of its own past.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Tag:
     states: tuple[tuple[int, Label], ...] = ()
     event_class: EventClass | None = None
     """Where the cause lies if this signal is not as usual, as a person said; None leaves it to `cause`."""
+    novelty: bool = False
 
     @property
     def cause(self) -> EventClass | None:

@@ -8,7 +8,7 @@ course was there) and 2 √WINDOW. A row is told first and remembered afterwards
 State is one row of `WIDTH` 64-bit words a tag, words read as int64 (`I_…`) or float64 (`F_…`).
 
 1. *Covariances.* The centred products c of the newest window with that `lag` rows before it follow from those of the
-   row before: c += df · dg' + df' · dg (SCAMP, Zimmerman et al. 2019), where df, dg belong to the newest and df', dg' to
+   row before: c += df · dg' + df' · dg (SCAMP, Zimmerman et al. 2019), where df, dg belong to the newest, df', dg' to
    the earlier window. No mean squared is ever taken off, so a level of 850 ± 0.5 costs no digits.
 2. *No drift.* Each row calculates the next lag afresh, so no product is older than HISTORY rows, and the nearest
    neighbour is calculated afresh before it is told: what a spike has spoilt is found there and put right.

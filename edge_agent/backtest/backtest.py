@@ -12,6 +12,8 @@ from edge_agent.backtest.trace import Trace
 from edge_agent.config.agent import DetectionSection
 from edge_agent.errors import SourceError, Words
 
+_ROWS = 5_000
+"""So many are fed before it is told how far it is."""
 Told = Callable[[float, int], None]
 """Is told how far it is: the part of the source, and the time that the data have reached (ns since 1970 UTC)."""
 
@@ -28,6 +30,7 @@ def backtest(source: Source, config: DetectionSection, told: Told, *, drawn: boo
 def _once(source: Source, config: DetectionSection, told: Told, *, drawn: bool) -> Outcome:
     outcome = Outcome(source.tags, Trace(len(source.tags)) if drawn else None)
     simulation = Simulation(source.tags, config, outcome)
+    done = 0.0
     for step in source.steps():
         frame = step.frame
         if len(frame):
@@ -37,8 +40,12 @@ def _once(source: Source, config: DetectionSection, told: Told, *, drawn: bool) 
             outcome.seen += np.bincount(frame.tag, minlength=len(source.tags))
             if outcome.trace is not None:
                 outcome.trace.values(frame)
-            simulation.feed(frame, step.when)
-        told(step.done, outcome.last)
+        for start in range(0, len(frame), _ROWS):
+            part = slice(start, start + _ROWS)
+            simulation.feed(frame.rows(part), None if step.when is None else step.when[part])
+            reached = int(frame.time[min(start + _ROWS, len(frame)) - 1])
+            told(done + (step.done - done) * min(1.0, (start + _ROWS) / len(frame)), reached)
+        done = step.done
     if not outcome.values:
         raise SourceError(
             "backtest",

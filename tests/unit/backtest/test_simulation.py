@@ -4,8 +4,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_agent.backtest.backtest import backtest
 from edge_agent.backtest.outcome import Learning, Outcome
 from edge_agent.backtest.simulation import Simulation
+from edge_agent.backtest.source import Step
+from edge_agent.model import Frame
 from tests.unit.backtest.material import CONFIG, SECOND, START, TAGS, cut, live, noise, rows
 
 
@@ -64,3 +67,19 @@ def test_learning_is_told_as_spans():
         (START + 120 * SECOND, START + 180 * SECOND),
     ]
     assert learning.spans(1, first, last) == [(first, last)]
+
+
+def test_it_is_told_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("edge_agent.backtest.backtest._ROWS", 50)
+    class Frames:
+        name, tags = "frames", TAGS
+
+        def steps(self):
+            yield Step(Frame.empty(), None, 0.2)
+            yield Step(noise(60), None, 1.0)
+
+    heard = []
+    backtest(Frames(), CONFIG, lambda done, reached: heard.append((done, reached)))
+    assert len(heard) == 3
+    assert heard == sorted(heard)
+    assert heard[-1] == (1.0, int(noise(60).time[-1]))

@@ -71,6 +71,7 @@ def test_learning_is_told_as_spans():
 
 def test_it_is_told_how_far_it_is(monkeypatch):
     monkeypatch.setattr("edge_agent.backtest.backtest._ROWS", 50)
+
     class Frames:
         name, tags = "frames", TAGS
 

@@ -59,9 +59,9 @@ def cut(frame, places):
     return [frame.rows(slice(a, b)) for a, b in pairwise(edges)]
 
 
-def live(frame, config=CONFIG, tags=TAGS):
+def live(frame, config=CONFIG, tags=TAGS, when=None):
     """The obvious twin: every second of the clock its rows, then a tick. All that was said, in order."""
-    second = frame.time // SECOND
+    second = (frame.time if when is None else when) // SECOND
     clock = DataClock(int(second[0]) * SECOND, int(second[0]) * SECOND)
     detection = Detection(tags, config, clock)
     said = []

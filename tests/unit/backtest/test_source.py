@@ -18,7 +18,7 @@ from edge_agent.config.agent import JournalSection
 from edge_agent.errors import SourceError
 from edge_agent.journal import Journal
 from edge_agent.journal.archive import EVER
-from edge_agent.model import Frame, Role
+from edge_agent.model import Flag, Frame, Role
 from tests.unit.backtest.material import CONFIG, SECOND, START, TAGS, as_texts, live, noise, write_wide
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -101,6 +101,25 @@ def test_a_journal_and_its_exports_say_what_live_said(tmp_path, journal, form, l
     assert outcome.events == events_of(live(every))
     assert outcome.values == len(every)
     assert (source.missing, source.unknown, source.remarks.counts) == ([], [], {})
+
+
+def test_a_journals_clock_is_the_agents_and_a_backfill_is_left_out(tmp_path, frame):
+    lag = np.where((frame.tag == 1) & (frame.time > START + 100 * SECOND), 7 * SECOND, SECOND // 3)
+    order = np.argsort(frame.time + lag, kind="stable")
+    came = Frame.of_floats(
+        frame.tag[order], frame.time[order], frame.floats()[order], received=(frame.time + lag)[order],
+        status=frame.status[order],
+    )  # fmt: skip  # columns
+    past = Frame.of_floats([0] * 50, START - np.arange(50, 0, -1) * SECOND, [0.0] * 50, flags=int(Flag.BACKFILL))
+    section = JournalSection(segment_bytes="64KiB", max_bytes="64MiB", min_free="0B")
+    store = Journal.open(tmp_path / "journal", TAGS, section, Still())
+    store.append(came.rows(slice(0, 300)))
+    store.append(past)
+    store.append(came.rows(slice(300, None)))
+    store.close()
+    source = open_journal(tmp_path / "journal", TAGS, EVER)
+    assert run(source).events == events_of(live(came, when=came.received))
+    assert source.remarks.counts == {"history": 50}
 
 
 def test_without_a_configuration_every_column_is_a_tag(tmp_path, frame):

@@ -92,11 +92,12 @@ def _detection(detection: Snapshot, words: Mapping[str, str]) -> str:
         return f"{words['detection']} {words[engine]}"
     ready, learning = detection["ready"], detection["learning"]
     tags = f"{words['learning']} {ready}/{ready + learning}" if learning else f"{words['detection']} {ready}"
-    cycles = detection.get("cycles", ())
-    if not cycles:
-        return tags
-    known = sum(not machine["learning"] for machine in cycles)
-    return f"{tags} · {words['cycles']} {known}/{len(cycles)}"
+    shown = [tags]
+    for name in ("cycles", "novelty"):
+        watched = detection.get(name, ())
+        known = sum(not one["learning"] for one in watched)
+        shown += [f"{words[name]} {known}/{len(watched)}"] if watched else []
+    return " · ".join(shown)
 
 
 def _columns(width: int) -> int:

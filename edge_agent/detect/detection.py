@@ -51,6 +51,7 @@ class Detection:
         self._cycles = Cycles(tags, config.max_false_alarms)
         self._cycle_book = CycleBook(tags, self._cycles)
         self._novelties = Novelties(tags, self.engine)
+        self.notices += [] if self._novelties.trouble is None else [self._novelties.trouble]
         self._novelty_book = NoveltyBook(tags, config, self._novelties)
         self._seen = np.full(len(tags), self._now(), np.int64)
         self._stale = np.zeros(len(tags), bool)

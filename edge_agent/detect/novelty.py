@@ -18,6 +18,8 @@ from analytics.kernels import layout as at
 from analytics.kernels import left_profile, tail
 from analytics.kernels.block import Block
 from analytics.kernels.layout import Float64, Int64
+from edge_agent.detect.engine import NO_KERNELS, no_numba
+from edge_agent.errors import DetectionError
 from edge_agent.model import Frame, Kind, TagTable
 
 HELD: Final = 10
@@ -72,6 +74,16 @@ class _Numpy:
         self.calibrate = tail_numpy.calibrate
 
 
+def load_kernels(engine: str) -> tuple[Kernels, DetectionError | None]:
+    """Those of the engine ("numba" or "numpy"); numpy's, and the reason why, where numba's can't run."""
+    if engine == "numba":
+        try:
+            return _Numba(), None
+        except NO_KERNELS as error:
+            return _Numpy(), no_numba(error)
+    return _Numpy(), None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
     """Grid points of one tag: times (ns), values, and how odd the course up to each is.
@@ -103,7 +115,11 @@ class Novelties:
         self.grid = np.zeros((count, COLUMNS), np.int64)
         self.profile = left_profile.new_left_profiles(count)
         self.tail = tail.new_tails(count)
-        self._kernels: Kernels | None = None if not count else _Numba() if engine == "numba" else _Numpy()
+        self._kernels: Kernels | None = None
+        self.trouble: DetectionError | None = None
+        """Why the kernels are not the engine's."""
+        if count:
+            self._kernels, self.trouble = load_kernels(engine)
 
     def reset(self, row: int) -> None:
         """Forgets what is known of a tag."""

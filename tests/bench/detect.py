@@ -2,7 +2,8 @@
 
 `detect_fused` is the commonest call, one row of each of 10,000 tags; `detect_fused_rows` is a backtest's block, 1,000
 rows of each of 1,000 tags; `detect_scan` is one scan of 1,000 tags; `detect_frame` is `Detection.score` on frames of
-10,000 rows as they come from links. All tags have learned, all detectors are on, the values are noise.
+10,000 rows as they come from links; `left_profile` is what a tag with `novelty: true` takes besides: a window of 100, a
+full history of 10,000. All tags have learned, all detectors are on, the values are noise.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from analytics.kernels import layout as at
+from analytics.kernels import left_profile, left_profile_numba
 from analytics.kernels.block import Block
 from edge_agent.clock import SystemClock
 from edge_agent.config.agent import DetectionSection
@@ -39,6 +41,7 @@ def bench(_folder: Path | None = None) -> list[Record]:
         _scans("detect_scan", engine, 1_000, 300),
         _scans("detect_scan_numpy", plain, 1_000, 50),
         _frames("detect_frame", 10_000, 100),
+        _left_profile("left_profile", 100, 50),
     ]
 
 
@@ -101,6 +104,17 @@ def _frames(name: str, tags: int, count: int) -> Record:
         detection.score(frame(n))
     frames = [frame(LEARN + n) for n in range(count)]
     return _record(name, tags, [lambda frame=frame: detection.score(frame) for frame in frames])
+
+
+def _left_profile(name: str, rows: int, calls: int) -> Record:
+    rng, state = np.random.default_rng(5), left_profile.new_left_profiles(1)
+    one = np.zeros(1, np.int64)
+
+    def judge(count: int) -> None:
+        left_profile_numba.distances(one, np.array([0, count]), rng.normal(size=count), state)
+
+    judge(left_profile.ROWS)
+    return _record(name, rows, [lambda: judge(rows)] * calls)
 
 
 if __name__ == "__main__":

@@ -173,6 +173,7 @@ def test_a_link_without_protection_is_red_with_its_reason_for_as_long_as_it_is(l
             {"engine": "numba", "learning": 0, "ready": 46, "cycles": [{"learning": True}, {"learning": False}]},
             "detection 46 · cycles 1/2",
         ),
+        ({"engine": "numba", "learning": 0, "ready": 46, "novelty": [{"learning": True}]}, "46 · novelty 0/1"),
     ],
 )
 def test_detection_says_what_it_does(detection: dict[str, Any], words: str) -> None:

@@ -75,7 +75,7 @@ except DetectionError as refused:
 
 def test_warm_up_tells_the_seconds():
     seconds = warm_up()
-    assert set(seconds) == {"detect.load", "detect.first_block"}
+    assert set(seconds) == {"detect.load", "detect.first_block", "detect.novelty"}
     assert all(value >= 0 for value in seconds.values())
 
 

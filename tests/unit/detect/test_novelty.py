@@ -1,10 +1,12 @@
 """Novelty live: a course that never was is one event, however rows come; restarts and bad values harm nothing."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from analytics import kernels
 from edge_agent.detect import novelty
 from edge_agent.model import EventClass, EventState, Frame, Role, Status, Tag
 from tests.unit.detect.scene import FURNACE, SECOND, START, Scene, pv
@@ -55,12 +57,21 @@ def test_an_odd_course_inside_the_range_is_one_event_that_no_other_detector_has(
     assert closed.end < START + (ODD.stop + 150) * SECOND
 
 
+def test_where_its_kernels_cannot_run_numpy_does_and_says_so(monkeypatch) -> None:
+    monkeypatch.delattr(kernels, "left_profile_numba", raising=False)
+    monkeypatch.setitem(sys.modules, "analytics.kernels.left_profile_numba", None)
+    scene = Scene(PRESSURE)
+    (notice,) = scene.detection.notices
+    assert (notice.code, "NUMBA_CACHE_DIR" in str(notice)) == ("EA-401", True)
+    feed(scene, strokes()[:400])
+    assert scene.detection.novelty()[0]["compared"] > 0
+
+
 def test_without_the_word_nothing_is_loaded_and_nothing_said() -> None:
     scene = Scene(pv("pressure"), learn_time="60s")
     feed(scene, strokes())
     assert scene.events == []
     assert scene.detection.novelty() == []
-    assert scene.detection._novelties.take is not None
     assert scene.detection._novelties._kernels is None
 
 

@@ -1,6 +1,7 @@
 """The book of what is under way: deviations and outages, and the events they make when a delay is over."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -119,6 +120,8 @@ class Book:
         for known in waiting:
             if (known.tag, known.group) in self.deviations and self._over(known, now, tick):
                 self._finish(known)
+        if tick:
+            self._escalate()
         for outage in list(self.outages.values()):
             if tick or self._stirred or outage.ended:
                 self._watch(outage, now, tick)
@@ -128,6 +131,18 @@ class Book:
         self.orphans.clear()
         out, self._out = self._out, []
         return out
+
+    def _escalate(self) -> None:
+        """What has become worse since it was told is told again, once: the same event, with its new severity."""
+        for known in self.deviations.values():
+            event = known.event
+            if event is None or known.ended or event.severity is not Severity.NOTICE:
+                continue
+            known.bits = self._bits(known)
+            told = self._told(known)
+            if told.severity > event.severity:
+                known.event = replace(told, id=event.id, detector=event.detector)
+                self._say(known.event)
 
     def _due(self, known: Deviation, now: float, tick: bool) -> bool:
         delay = self._delay(known)
@@ -198,19 +213,26 @@ class Book:
                 self._open_one(known)
 
     def _open_one(self, known: Deviation) -> None:
+        known.bits = self._bits(known) if not known.ended else known.bits
+        known.due = False
+        known.event = self._told(known)
+        self._say(known.event)
+        self._wait((known.tag, known.group), known)
+
+    def _bits(self, known: Deviation) -> int:
+        """The group's detectors that fire now; those that began it, where none does."""
+        return int(self.state[known.tag, at.I_MASK]) & GROUP_BITS[known.group] or known.bits
+
+    def _told(self, known: Deviation) -> Event:
+        """What is to be said of it as it stands."""
         tag = self._tags[known.tag]
         seconds = max(int(self.row_time[known.tag]), known.ended) - known.since
-        mask = int(self.state[known.tag, at.I_MASK]) & GROUP_BITS[known.group]
-        known.bits = mask if mask and not known.ended else known.bits
         i, p, score = self.state[known.tag], self.parameters[known.tag], float(self.peak[known.tag])
         told = figures(known, i, i.view(np.float64), p, score, max(seconds * 1e-9, known.lasted))
-        known.due = False
-        known.event = Event(
+        return Event(
             event_id(tag.path, known.detector, known.since), tag.path, known.detector, known.event_class,
             _severity(known, score), EventState.OPEN, known.since, 0, sentence(tag, known, told), told.evidence(known),
         )  # fmt: skip  # one field a line hides the rest
-        self._say(known.event)
-        self._wait((known.tag, known.group), known)
 
     # -- outages -------------------------------------------------------------------------------------------------------
 

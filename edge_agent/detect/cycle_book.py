@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from analytics.kernels.layout import Int64
 from edge_agent.detect.cycle import Cycles, Finding
 from edge_agent.detect.cycle_kind import Key
 from edge_agent.detect.deviation import closed, event_id
@@ -82,11 +83,26 @@ class CycleBook:
         if len(fires) and known.event is None:
             return self._open(known, found, fires, told())
         known.peak = max(known.peak, float(found.score.max(initial=0.0)))
-        if known.event is None or known.doubts:
+        if known.event is None:
             return []
+        if known.doubts:
+            return self._escalate(known, known.event, found, fires)
         event, known.event = known.event, None
         known.recent = [*known.recent, (event.start, known.peak)][-_REPEATS:]
         return [_over(event, found, known.peak)]
+
+    def _escalate(self, known: OfMachine, event: Event, found: Finding, fires: Int64) -> list[Event]:
+        """An event that has become worse since it was told is told again, once, with this cycle's figures."""
+        if _severity(known.peak) <= event.severity or not len(fires):
+            return []
+        shown = self._farthest(found, fires)
+        known.event = replace(
+            event,
+            severity=_severity(known.peak),
+            text=self._sentence(found, shown),
+            evidence=self._evidence(found, shown),
+        )
+        return [known.event]
 
     def _doubt(self, known: OfMachine, found: Finding, *, fires: bool) -> None:
         for key, doubt in list(known.doubts.items()):
@@ -99,27 +115,30 @@ class CycleBook:
         if found.relearned:
             known.doubts.pop(found.key, None)
 
-    def _open(self, known: OfMachine, found: Finding, fires: Any, told: Collection[int]) -> list[Event]:
+    def _open(self, known: OfMachine, found: Finding, fires: Int64, told: Collection[int]) -> list[Event]:
         names = self._cycles.names(found.machine)
-        order = sorted(fires.tolist(), key=lambda figure: -found.score[figure])
-        peak = float(found.score[order[0]])
+        peak = float(found.score[fires].max())
         today = [worst for start, worst in known.recent if found.begin - start < _DAY]
-        if all(names[figure][0] in told for figure in order):
+        if all(names[figure][0] in told for figure in fires.tolist()):
             return []
         if len(today) >= _REPEATS and peak <= _WORSE * max(today):
             return []
-        first: dict[int, int] = {}
-        for figure in order:
-            first.setdefault(names[figure][0], figure)
         path = self._cycles.machines[found.machine].path
-        shown = list(first.values())[:NAMED]
+        shown = self._farthest(found, fires)
         known.peak = peak
         known.event = Event(
             event_id(path, DETECTOR, found.begin), path, DETECTOR, self._cause(shown[0], found.machine),
-            Severity.NOTICE if peak < 2.0 else Severity.WARNING, EventState.OPEN, found.begin, 0,
+            _severity(peak), EventState.OPEN, found.begin, 0,
             self._sentence(found, shown), self._evidence(found, shown),
         )  # fmt: skip  # one field a line hides the rest
         return [known.event]
+
+    def _farthest(self, found: Finding, fires: Int64) -> list[int]:
+        """Of the figures beyond their limits those farthest, one a tag, at most `NAMED`."""
+        names, first = self._cycles.names(found.machine), dict[int, int]()
+        for figure in sorted(fires.tolist(), key=lambda figure: -found.score[figure]):
+            first.setdefault(names[figure][0], figure)
+        return list(first.values())[:NAMED]
 
     def _cause(self, farthest: int, machine: int) -> EventClass:
         """What the signal shows that is farthest from usual; the machine where nobody said, or its time is."""
@@ -187,6 +206,10 @@ class CycleBook:
             doubts = {tuple(map(float, key)): Doubt(int(quiet), int(unseen)) for key, quiet, unseen in item["doubts"]}
             recent = [(int(start), float(peak)) for start, peak in item["recent"]]
             self.machines[number[item["path"]]] = OfMachine(event, float(item["peak"]), doubts, recent)
+
+
+def _severity(peak: float) -> Severity:
+    return Severity.NOTICE if peak < 2.0 else Severity.WARNING
 
 
 def _over(event: Event, found: Finding, peak: float) -> Event:

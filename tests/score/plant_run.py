@@ -184,7 +184,9 @@ class Run:
             events = self.detection.score(self._rows.frame())
             self._rows = Rows()
         events = [*events, *self.detection.tick()]
-        self.said += [Said(self.clock.now, event) for event in events if event.state is EventState.OPEN]
+        known = {said.event.id for said in self.said}
+        opened = [event for event in events if event.state is EventState.OPEN and event.id not in known]
+        self.said += [Said(self.clock.now, event) for event in opened]
         self._due = self.model.time + self._frame
 
 

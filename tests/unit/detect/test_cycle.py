@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analytics.kernels.block import Block
 from edge_agent.detect.cycle import Cycles, Finding
 from edge_agent.detect.rows import block
-from edge_agent.model import EventClass, EventState, Flag, Frame, Label, Machine, Role, Status, Tag, TagTable
+from edge_agent.model import EventClass, EventState, Flag, Frame, Label, Machine, Role, Severity, Status, Tag, TagTable
 from tests.unit.detect.scene import SECOND, START, Scene
 
 MOULDER = Machine("site", "line1", "im1", "moulder", Label("사출기 1호", "moulder 1"), cycle="shots")
@@ -171,6 +171,17 @@ def test_the_event_of_a_cycle_has_the_class_of_what_is_farthest_from_usual() -> 
     scene.shot(cushion=3.0)
     (event,) = scene.of_cycles
     assert event.event_class is EventClass.PROCESS
+
+
+def test_a_cycle_that_is_worse_than_what_was_told_is_told_again_once() -> None:
+    scene = Shots()
+    scene.well(200)
+    for cushion in (5.0, 5.0, 4.0, 3.0):
+        scene.shot(cushion=cushion)
+    first, worse = scene.of_cycles
+    assert (first.severity, worse.severity) == (Severity.NOTICE, Severity.WARNING)
+    assert (worse.id, worse.start, worse.state) == (first.id, first.start, EventState.OPEN)
+    assert worse.evidence["cushion_mean"] == pytest.approx(4.0, abs=0.3)
 
 
 def test_people_see_what_is_still_learned() -> None:

@@ -244,6 +244,31 @@ def test_silence_is_stale_and_a_held_value_is_silence():
     assert [e.state for e in scene.run(noise(15), tick=True)] == [EventState.CLOSED]
 
 
+def test_what_becomes_worse_is_told_again_once_as_the_same_event():
+    scene = Scene(pv(low=0.0, high=1300.0))
+    scene.run(noise(400))
+    scene.run(noise(15, seed=3, level=855.0), tick=True)
+    (first,) = scene.events
+    assert first.severity is Severity.NOTICE
+    scene.run(noise(30, seed=4, level=870.0), tick=True)
+    scene.run(noise(30, seed=5, level=890.0), tick=True)
+    _, worse = scene.events
+    assert (worse.id, worse.start, worse.state) == (first.id, first.start, EventState.OPEN)
+    assert worse.severity is Severity.WARNING
+    assert worse.evidence["score"] > 2.0
+    assert worse.text != first.text
+    assert scene.detection.open_events == [worse]
+
+
+def test_a_value_that_leaves_the_instruments_range_too_is_worse():
+    scene = Scene(pv(low=800.0, high=870.0))
+    scene.run(noise(400, sigma=2.0))
+    scene.run(noise(15, seed=3, level=868.0, sigma=0.1), tick=True)
+    scene.run(noise(15, seed=4, level=872.0, sigma=0.1), tick=True)
+    assert [event.severity for event in scene.events] == [Severity.NOTICE, Severity.WARNING]
+    assert "계기 범위" in scene.events[1].text.ko
+
+
 def test_a_tag_that_falls_silent_alone_is_the_instruments():
     """Others of its machine keep coming over the same link: then it is not the communication."""
     scene = Scene(pv(), pv("pressure"), pv("load", PRESS), stale_after=10)

@@ -3,7 +3,7 @@
 The channel's renewal, the publishers and the silence watch are ours, in one task group.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -16,6 +16,7 @@ from connectors.opcua.continuity import Continuity, Watched
 from connectors.opcua.decoder import Decoder
 from connectors.opcua.description import describe
 from connectors.opcua.history import History
+from connectors.opcua.limits import Limits
 from connectors.opcua.notifier import EventBooks
 from connectors.opcua.plan import make_plan
 from connectors.opcua.polling import Polling
@@ -62,6 +63,7 @@ class OpcUaConnector:
         self._clock = clock
         self._continuity = Continuity(link, self._plan.numbers, clock, memory)
         self._books = EventBooks(link, memory)
+        self._limits = Limits(link.profile, link.url, memory, clock.wall)
         self._kernel = kernel
         self._channel_seconds = channel_seconds
         self._told: tuple[Notice, ...] = ()
@@ -106,17 +108,21 @@ class OpcUaConnector:
             history = History(session, self._link, plan.numbers, self._continuity.gaps, outlet, self._clock)
             outlet = Watched(outlet, self._continuity.gaps)
         if plan.subscribed or self._books.books:
-            subscription = Subscription(session, plan, outlet, self._clock, connection.url, decoder, self._books)
+            subscription = Subscription(
+                session, plan, outlet, self._clock, connection.url, decoder, self._books, self._limits
+            )
             with connection.during("subscribe"), anyio.fail_after(self._link.timeout):
                 keep_alive = await subscription.create(keep_alive)
         self.silence = max(self.silence, 3 * keep_alive)
         silence = max(LEAST_SILENCE, 3 * keep_alive)
         if plan.cycles:
-            polling = Polling(session, plan, outlet, self._clock, decoder, silence)
+            polling = Polling(session, plan, outlet, self._clock, decoder, silence, self._limits)
         flow = _Flow(decoder, subscription, polling, silence, history)
         if history is not None:
             history.tell = partial(self._say, flow, outlet)
             history.keep = partial(self._continuity.keep, soon=True)
+        if subscription is not None:
+            subscription.tell = partial(self._say, flow, outlet)
         if subscription is not None and subscription.notifiers is not None:
             subscription.notifiers.tell = partial(self._say, flow, outlet)
         return flow
@@ -171,7 +177,9 @@ class OpcUaConnector:
         if self._asked:
             return
         with suppress(EdgeAgentError), connection.during("describe"):
-            self._doubts = await describe(connection.session, self._link.tags, self._plan.numbers.tolist(), outlet)
+            self._doubts = await describe(
+                connection.session, self._link.tags, self._plan.numbers.tolist(), outlet, self._limits
+            )
             self._asked = True
         if self._doubts:
             self._say(flow, outlet)
@@ -202,10 +210,13 @@ class _Flow:
         others = [*(self._history.notices if self._history is not None else ())]
         if self.subscription is not None and self.subscription.notifiers is not None:
             others += self.subscription.notifiers.notices
+        surplus = self.subscription.surplus if self.subscription is not None and self.subscription.made else ()
+        if surplus:
+            others.append(_no_room(link, surplus))
         bare = self.subscription.bare if self.subscription is not None and self.subscription.made else ()
         if not bare:
             return tuple(others)
-        names = ", ".join(link.tags[handle].tag for handle in bare[:NAMED]) + (", …" if len(bare) > NAMED else "")
+        names = _names(link, bare)
         text = Words(
             f"서버가 데드밴드를 처리하지 못하는 태그 {len(bare)}개: {names}. 에이전트가 대신 거릅니다. "
             "백분율 데드밴드는 태그에 range가 있을 때만 거를 수 있습니다",
@@ -234,3 +245,18 @@ class _Flow:
                 yield "read", partial(polling.probe, link.keep_alive)
         if self._history is not None:
             yield "read history", self._history.tend
+
+
+def _names(link: OpcUaLink, handles: Sequence[int]) -> str:
+    return ", ".join(link.tags[handle].tag for handle in handles[:NAMED]) + (", …" if len(handles) > NAMED else "")
+
+
+def _no_room(link: OpcUaLink, handles: Sequence[int]) -> Notice:
+    names = _names(link, handles)
+    text = Words(
+        f"서버에 감시 항목(monitored item)의 자리가 없는 태그 {len(handles)}개: {names}. 값이 오지 않습니다. "
+        "서버에서 감시 항목 수 한도를 늘리거나, 다른 클라이언트를 줄이거나, 이 태그들에 collect: poll을 적으십시오",
+        f"the server has no room for monitored items of {len(handles)} tags: {names}. No values come of them. "
+        "Raise the server's limit of monitored items, close other clients, or write collect: poll at these tags",
+    )
+    return Notice("opcua_no_room", Severity.WARNING, text)

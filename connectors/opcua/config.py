@@ -20,6 +20,7 @@ Policy = Literal[
 SOUND: Final = ("Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256")
 """What `best` chooses from, the best first (Part 7, 6.6); the others are broken or protect nothing."""
 Mode = Literal["Sign", "SignAndEncrypt"]
+Profile = Literal["auto", "none", "s7-1200", "s7-1500", "kepware", "ignition", "ls", "mitsubishi"]
 Collect = Literal["subscribe", "poll"]
 SHORTEST_POLL: Final = 0.05
 """Seconds: who wants a value more often has the server sample it (`subscribe`)."""
@@ -220,6 +221,10 @@ class OpcUaServer(LinkSection):
     user: OpcUaUser | None = None
     timeout: Duration = Field(default="10s")  # type: ignore[assignment]  # validate_default makes it a number
     """Deadline of connecting, and of every single request."""
+    profile: Profile = "auto"
+    """How much a call may ask for, where the server does not say: `auto` goes by the name that the server gives itself.
+
+    One that is named holds beside what the server says, the smaller of both. See `server_profile`."""
 
     @model_validator(mode="after")
     def _certificate_needs_a_channel(self) -> Self:

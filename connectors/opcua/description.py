@@ -14,6 +14,7 @@ from asyncua import ua
 
 from connectors.opcua.config import OpcUaTag
 from connectors.opcua.inquiry import Inquiry
+from connectors.opcua.limits import Limits
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.target import locate
 from connectors.opcua.traits import Text, Traits, find_properties, traits_of
@@ -31,7 +32,7 @@ _SAME: Final = {"cel": "°c", "degc": "°c", "deg c": "°c", "fah": "°f", "degf
 
 
 async def describe(
-    session: ColumnSession, tags: Sequence[OpcUaTag], numbers: Sequence[int], outlet: Outlet
+    session: ColumnSession, tags: Sequence[OpcUaTag], numbers: Sequence[int], outlet: Outlet, limits: Limits
 ) -> tuple[Notice, ...]:
     """Tells the outlet what the server says of each tag; the notices about what the configuration says otherwise.
 
@@ -40,7 +41,7 @@ async def describe(
     if len(tags) > MOST:
         return ()
     await anyio.sleep(AFTER_S)
-    inquiry = Inquiry(session)
+    inquiry = Inquiry(session, limits)
     await inquiry.learn()
     doubts: list[Words] = []
     for start in range(0, len(tags), _STEP):

@@ -18,6 +18,11 @@ SECURED: Final = ("open secure channel", "log on")
 TOO_BIG: Final = frozenset((0x8006_0000, 0x8008_0000, 0x8010_0000, 0x8080_0000, 0x80B8_0000, 0x80B9_0000))
 """BadEncodingError, BadEncodingLimitsExceeded, BadTooManyOperations, BadTcpMessageTooLarge, BadRequestTooLarge,
 BadResponseTooLarge: a smaller call may pass."""
+BAD_ENCODING_ERROR: Final = 0x8006_0000
+BAD_TOO_MANY_OPERATIONS: Final = 0x8010_0000
+BAD_TOO_MANY_MONITORED_ITEMS: Final = 0x80DB_0000
+TOO_MANY: Final = frozenset((BAD_TOO_MANY_OPERATIONS, BAD_TOO_MANY_PUBLISH_REQUESTS))
+"""What is about a number alone: no single node can be the reason."""
 
 
 NO_FILTER: Final = frozenset((0x8043_0000, 0x8044_0000, 0x8045_0000, 0x808E_0000))

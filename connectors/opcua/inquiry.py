@@ -4,17 +4,16 @@ MaxNodesPerRead and MaxNodesPerBrowse (Part 5, 6.3.11) are honoured; where a ser
 the same, calls are halved and the size that worked is kept. The vendor's exceptions pass through.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Final, TypeVar
 
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
-from asyncua.ua.uaerrors import UaStatusCodeError
 
-from connectors.opcua import faults
 from connectors.opcua.browse_path import BrowsePath
+from connectors.opcua.limits import PRODUCT, Limits
 from connectors.opcua.session import ColumnSession
 
 _FACTS: Final = (
@@ -24,6 +23,7 @@ _FACTS: Final = (
     int(ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead),
     int(ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse),
     int(ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIds),
+    *PRODUCT,
 )
 NO_MATCH: Final = 0x806F_0000
 HIERARCHICAL: Final = int(ObjectIds.HierarchicalReferences)
@@ -31,9 +31,6 @@ HAS_PROPERTY: Final = int(ObjectIds.HasProperty)
 HAS_SUBTYPE: Final = int(ObjectIds.HasSubtype)
 _VALUE: Final = 13
 _NO_CONTINUATION_POINTS: Final = 0x804B_0000
-_READS, _BROWSES = 500, 100
-"""Nodes in one call where the server tells no limit."""
-_MOST_READS, _MOST_BROWSES = 5000, 1000
 _REFERENCES: Final = 20_000
 """References in one answer, about: the rest is fetched by BrowseNext."""
 _LEAST_REFERENCES: Final = 100
@@ -43,57 +40,27 @@ Attribute = tuple[ua.NodeId, int]
 """A node and the number of one of its attributes (Part 6, Annex A.1)."""
 
 
-@dataclass(slots=True)
-class Portion:
-    """How many operations a call may carry; shrinks for good when the server says that it is too much."""
-
-    size: int
-
-    async def each(self, items: Sequence[T], ask: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> list[R]:
-        """`ask` of all items, in portions; a refusal for size halves them, at one item it is raised."""
-        found: list[R] = []
-        while len(found) < len(items):
-            part = items[len(found) : len(found) + self.size]
-            try:
-                answers = await ask(part)
-            except UaStatusCodeError as error:
-                if error.code not in faults.TOO_BIG or len(part) == 1:
-                    raise
-                self.size = max(1, len(part) // 2)
-                continue
-            if len(answers) != len(part):
-                raise ValueError(f"{len(answers)} results for {len(part)} nodes")
-            found += answers
-        return found
-
-
 class Inquiry:
     """`learn` first. One call is under way at a time: many small servers answer in turn anyway."""
 
-    def __init__(self, session: ColumnSession) -> None:
+    def __init__(self, session: ColumnSession, limits: Limits | None = None) -> None:
+        """`limits`: what is known of the server's; without, they are learned for this inquiry alone."""
         self._session = session
+        self.limits = limits if limits is not None else Limits()
         self.namespaces: list[str] = []
         self.started = ""
         """When the server started, as it says: a sign that it is the same as last time."""
         self.locales: list[str] = []
-        self.most_reads = 0
-        """MaxNodesPerRead; 0 where the server tells none."""
-        self.reads = Portion(_READS)
-        self.browses = Portion(_BROWSES)
-        self.translations = Portion(_BROWSES)
 
     async def learn(self) -> None:
         """Reads the namespace table, the languages and the limits."""
-        namespaces, started, locales, reads, browses, translations = await self.values(
+        namespaces, started, locales, reads, browses, translations, *product = await self.values(
             [(ua.NodeId(ua.Int32(number), ua.Int16(0)), _VALUE) for number in _FACTS]
         )
         self.namespaces = _texts(namespaces)
         self.locales = _texts(locales)
         self.started = str(started or "")
-        self.most_reads = reads if isinstance(reads, int) else 0
-        self.reads = Portion(_within(reads, self.reads.size, _MOST_READS))
-        self.browses = Portion(_within(browses, _BROWSES, _MOST_BROWSES))
-        self.translations = Portion(_within(translations, _BROWSES, _MOST_BROWSES))
+        self.limits.tell(product, {"reads": reads, "browses": browses, "translations": translations})
 
     async def read(
         self, wanted: Sequence[Attribute], elements: Iterable[str | None] = repeat(None), *, times: bool = False
@@ -111,7 +78,7 @@ class Inquiry:
             parameters = ua.ReadParameters(MaxAge=0.0, TimestampsToReturn=stamps, NodesToRead=nodes)
             return list(await self._session.read(parameters))
 
-        return await self.reads.each(list(zip(wanted, elements, strict=False)), ask)
+        return await self.limits.reads.each(list(zip(wanted, elements, strict=False)), ask)
 
     async def values(self, wanted: Sequence[Attribute]) -> list[Any]:
         """The values of the attributes as Python has them; None for each that is bad or not there."""
@@ -126,7 +93,7 @@ class Inquiry:
         """
         direction = ua.BrowseDirection.Forward if forward else ua.BrowseDirection.Inverse
         make = _Description(direction, ua.NodeId(ua.Int32(reference), ua.Int16(0)), classes)
-        answers = await self.browses.each(nodes, lambda part: self._browsed(part, make))
+        answers = await self.limits.browses.each(nodes, lambda part: self._browsed(part, make))
         for at, answer in enumerate(answers):
             if answer is None:  # it had no continuation point left for this one
                 answers[at] = (await self._browsed([nodes[at]], make))[0]
@@ -143,7 +110,7 @@ class Inquiry:
         async def ask(part: Sequence[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
             return list(await self._session.translate_browsepaths_to_nodeids(list(part)))
 
-        results = iter(await self.translations.each(known, ask))
+        results = iter(await self.limits.translations.each(known, ask))
         return [_target(next(results), self.namespaces) if one is not None else NO_MATCH for one in wanted]
 
     def _vendor_path(self, path: BrowsePath) -> ua.BrowsePath | None:
@@ -191,7 +158,7 @@ class Inquiry:
             parameters = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=list(part))
             return list(await self._session.browse_next(parameters))
 
-        results = await self.browses.each(list(open_ends.values()), ask)
+        results = await self.limits.browses.each(list(open_ends.values()), ask)
         still: dict[int, bytes] = {}
         for place, one in zip(places, results, strict=True):
             known = found[place]
@@ -245,10 +212,6 @@ def local_id(node: Any, namespaces: Sequence[str]) -> ua.NodeId | None:
         return None
     index = namespaces.index(uri) if uri else node.NamespaceIndex
     return ua.NodeId(node.Identifier, ua.Int16(index), node.NodeIdType)
-
-
-def _within(limit: object, usual: int, most: int) -> int:
-    return min(limit, most) if isinstance(limit, int) and limit > 0 else usual
 
 
 def _texts(value: object) -> list[str]:

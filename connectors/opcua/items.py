@@ -13,8 +13,9 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from connectors.opcua import faults
 from connectors.opcua.browse_path import BrowsePath
 from connectors.opcua.inquiry import Inquiry
+from connectors.opcua.limits import PRODUCT, Limits
 from connectors.opcua.node import NodeAddress
-from connectors.opcua.plan import Item, Plan, chunk_size, portion
+from connectors.opcua.plan import Item, Plan, portion
 from connectors.opcua.refusals import Refusals
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.wire import broken, split_created
@@ -33,13 +34,16 @@ _ID_TYPES = {
 class MonitoredItems:
     """The items of one subscription. Vendor exceptions pass through."""
 
-    def __init__(self, session: ColumnSession, plan: Plan, subscription: int, wall: Callable[[], int]) -> None:
+    def __init__(
+        self, session: ColumnSession, plan: Plan, subscription: int, wall: Callable[[], int], limits: Limits
+    ) -> None:
         """`subscription` is the server's id of it; `wall` tells ns since 1970."""
         self._session = session
         self._plan = plan
         self._subscription = subscription
-        self._inquiry = Inquiry(session)
-        self._chunk = 0
+        self._limits = limits
+        self._inquiry = Inquiry(session, limits)
+        self._learned = False
         self._ids: dict[int, int] = {}
         self._led: dict[int, ua.NodeId] = {}
         """Handle -> the node that its path led to."""
@@ -49,10 +53,12 @@ class MonitoredItems:
 
     async def learn(self) -> None:
         """Reads the namespace table, and at first how many items a call may carry."""
-        namespaces, limit = await self._session.read_values((_NAMESPACES, _LIMIT))
+        wanted = (_NAMESPACES,) if self._learned else (_NAMESPACES, _LIMIT, *PRODUCT)
+        namespaces, *facts = await self._session.read_values(wanted)
         self._inquiry.namespaces = [str(uri) for uri in namespaces] if isinstance(namespaces, list) else []
-        if not self._chunk:
-            self._chunk = chunk_size(limit if isinstance(limit, int) else 0)
+        if not self._learned:
+            self._limits.tell(facts[1:], {"items": facts[0]})
+            self._learned = True
 
     async def create(self, items: Sequence[Item]) -> Frame:
         """Creates them; the rows say which tags are newly refused, or refused for another reason than before."""
@@ -68,15 +74,22 @@ class MonitoredItems:
     async def _created(self, known: Sequence[Item]) -> dict[int, int]:
         """Creates items that are there; handle -> status of those that the server refuses."""
         verdicts: dict[int, int] = {}
-        position = 0
+        position, room = 0, len(known)
         while position < len(known):
-            chunk = portion(known, position, self._chunk)
+            chunk = portion(known, position, min(self._limits.items.size, room))
             try:
                 raw = await self._session.create_items_raw(self._request(chunk))
             except UaStatusCodeError as error:
-                if error.code not in faults.TOO_BIG or self._chunk == 1:
+                if (
+                    error.code == faults.BAD_TOO_MANY_MONITORED_ITEMS
+                ):  # of the call as a whole: as many as there is room
+                    if len(chunk) == 1:
+                        return verdicts | {item.handle: error.code for item in known[position:]}
+                    room = len(chunk) // 2
+                    continue
+                if error.code not in faults.TOO_BIG or len(chunk) == 1:
                     raise
-                self._chunk = max(1, min(self._chunk, len(chunk)) // 2)
+                self._limits.items.halve(len(chunk), error.code)
                 continue
             verdicts |= self._note(chunk, *split_created(raw))
             position += len(chunk)
@@ -99,7 +112,8 @@ class MonitoredItems:
         """Deletes these items (all where None) and creates them again, so that the server sends their values afresh."""
         chosen = [item.handle for item in self._plan.subscribed] if handles is None else handles
         ids = [number for handle in chosen if (number := self._ids.pop(handle, None)) is not None]
-        for chunk in (ids[start : start + self._chunk] for start in range(0, len(ids), self._chunk)):
+        size = self._limits.items.size
+        for chunk in (ids[start : start + size] for start in range(0, len(ids), size)):
             params = ua.DeleteMonitoredItemsParameters(SubscriptionId=self._subscription, MonitoredItemIds=chunk)
             await self._session.delete_monitored_items(params)
         return await self.create([self._plan.items[handle] for handle in chosen])

@@ -19,6 +19,7 @@ from connectors.opcua.config import OpcUaEvents, OpcUaLink
 from connectors.opcua.connection import STUMBLES
 from connectors.opcua.event_type import EventTypes
 from connectors.opcua.inquiry import Inquiry
+from connectors.opcua.limits import Limits
 from connectors.opcua.session import ColumnSession
 from connectors.opcua.target import locate
 from connectors.opcua.told import (
@@ -84,10 +85,12 @@ class EventBooks:
 class Notifiers:
     """The event items of one subscription. `take` what comes; `tend` for as long as a connection stands."""
 
-    def __init__(self, session: ColumnSession, books: EventBooks, first: int, outlet: Outlet, clock: Clock) -> None:
+    def __init__(
+        self, session: ColumnSession, books: EventBooks, first: int, outlet: Outlet, clock: Clock, limits: Limits
+    ) -> None:
         """`first` is the client handle of the first item: those below are of tags."""
         self._session, self._outlet, self._clock, self._books = session, outlet, clock, books
-        self._inquiry = Inquiry(session)
+        self._inquiry = Inquiry(session, limits)
         self._types = EventTypes(self._inquiry)
         self._items = {
             first + at: _Notifier(section, book)

@@ -21,9 +21,6 @@ OUTAGE_SECONDS: Final = 5.0
 LARGEST_QUEUE: Final = 1000
 NEVER: Final = 1e12
 """Seconds; finite, for infinities of two signs have no sum."""
-DEFAULT_CHUNK: Final = 1000
-"""Items in one call where the server states no limit; halved when it turns out to be too many."""
-LARGEST_CHUNK: Final = 10_000
 LARGEST_CALL: Final = 60_000
 """Bytes of a call, about, so that it fits into one chunk of the usual 64 KiB: many small servers take no second one."""
 _ITEM_BYTES: Final = 46  # without the identifier, and with something to spare
@@ -118,11 +115,6 @@ def queue_of(tag: OpcUaTag, link: OpcUaLink) -> int:
         return tag.queue
     step = sampling_of(tag, link) or min(tag.interval or SHORTEST_SAMPLING, SHORTEST_SAMPLING)
     return min(max(math.ceil((link.publishing_interval + OUTAGE_SECONDS) / step) + 1, 2), LARGEST_QUEUE)
-
-
-def chunk_size(limit_of_server: int) -> int:
-    """Items a call; `limit_of_server` is MaxMonitoredItemsPerCall, 0 where it has or tells none (Part 5, 6.3.11)."""
-    return min(limit_of_server, LARGEST_CHUNK) if limit_of_server > 0 else DEFAULT_CHUNK
 
 
 def portion(items: Sequence[Item], start: int, most: int) -> Sequence[Item]:

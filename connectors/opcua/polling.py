@@ -23,7 +23,8 @@ from connectors.opcua.deadband import Deadband
 from connectors.opcua.decode import BARE
 from connectors.opcua.decoder import Decoder
 from connectors.opcua.frames import FrameMaker, said, settle
-from connectors.opcua.inquiry import Inquiry, Portion
+from connectors.opcua.inquiry import Inquiry
+from connectors.opcua.limits import Limits, Portion
 from connectors.opcua.plan import LARGEST_CALL, Cycle, Plan
 from connectors.opcua.refusals import Refusals
 from connectors.opcua.rows import Rows
@@ -62,9 +63,16 @@ class Polling:
     """`poll` each cycle at once with `tend`; where nothing is subscribed `probe` too."""
 
     def __init__(
-        self, session: ColumnSession, plan: Plan, outlet: Outlet, clock: Clock, decoder: Decoder, patience: float
+        self,
+        session: ColumnSession,
+        plan: Plan,
+        outlet: Outlet,
+        clock: Clock,
+        decoder: Decoder,
+        patience: float,
+        limits: Limits | None = None,
     ) -> None:
-        """`patience`: seconds that a call may take before the connection counts as broken."""
+        """`patience`: seconds that a call may take before the connection counts as broken. `limits`: the server's."""
         self._session = session
         self._plan = plan
         self.cycles = plan.cycles
@@ -72,7 +80,7 @@ class Polling:
         self._clock = clock
         self._decoder = decoder
         self._patience = patience
-        self._inquiry = Inquiry(session)
+        self._inquiry = Inquiry(session, limits)
         self._maker = FrameMaker(plan.numbers)
         self._deadband = Deadband(len(plan.numbers))
         polled = np.array([handle for cycle in plan.cycles for handle in cycle.handles], np.intp)
@@ -125,7 +133,7 @@ class Polling:
 
     async def _registered(self, nodes: Sequence[ua.NodeId]) -> Sequence[ua.NodeId]:
         """What the server wants them called while the session lasts (RegisterNodes, Part 4, 5.9.5), if it does."""
-        size = self._inquiry.reads.size
+        size = self._inquiry.limits.reads.size
         with suppress(UaStatusCodeError):
             return await Portion(size).each(nodes, lambda part: self._session.register_nodes(list(part)))
         return nodes
@@ -154,15 +162,17 @@ class Polling:
                 if error.code not in faults.TOO_BIG:
                     raise
                 if len(calls[place].elements) > 1:
+                    if error.code != faults.BAD_ENCODING_ERROR:
+                        self._inquiry.limits.reads.halve(len(calls[place].elements), error.code)
                     calls[place : place + 1] = calls[place].halves()
                     continue
                 await self._cannot(calls[place], error.code)
             place += 1
 
     def _calls_of(self, cycle: Cycle) -> list[Call]:
-        if told := self._inquiry.most_reads:
+        if told := self._inquiry.limits.told_reads:
             return calls_of(cycle.handles, self._elements, min(told, MOST_READS), LARGEST_READ)
-        return calls_of(cycle.handles, self._elements, self._inquiry.reads.size, LARGEST_CALL)
+        return calls_of(cycle.handles, self._elements, self._inquiry.limits.reads.size, LARGEST_CALL)
 
     async def _read(self, call: Call) -> None:
         async with self._turn:

@@ -12,6 +12,7 @@ from connectors.opcua.browse_path import parse_path
 from connectors.opcua.config import OpcUaServer
 from connectors.opcua.connection import opened
 from connectors.opcua.inquiry import Inquiry
+from connectors.opcua.limits import Limits
 from connectors.opcua.node import node_text, parse_node
 from connectors.opcua.survey import KOREAN_FIRST
 from connectors.opcua.target import locate
@@ -61,7 +62,7 @@ async def read_nodes(server: OpcUaServer, texts: Sequence[str], clock: Clock) ->
     addresses = [parse_path(text) if text.startswith("/") else parse_node(text) for text in texts]
     async with opened(server, clock, locales=KOREAN_FIRST) as connection:
         with connection.during("read"):
-            inquiry = Inquiry(connection.session)
+            inquiry = Inquiry(connection.session, Limits(server.profile))
             await inquiry.learn()
             found = await locate(inquiry, addresses)
             known = [place for place in found if isinstance(place, ua.NodeId)]

@@ -84,8 +84,8 @@ async def walk(
     level = [0]
     for _ in range(DEEPEST):
         below: list[int] = []
-        for start in range(0, len(level), inquiry.browses.size):
-            part = level[start : start + inquiry.browses.size]
+        for start in range(0, len(level), inquiry.limits.browses.size):
+            part = level[start : start + inquiry.limits.browses.size]
             found = await inquiry.browse([space.nodes[at].id for at in part], classes=OBJECT | VARIABLE)
             for at, references in zip(part, found, strict=True):
                 below += _take(space, at, references, seen, most)

@@ -9,6 +9,7 @@ and the same work starts again.
 """
 
 import struct
+from collections.abc import Callable
 from collections.abc import Sequence as Many
 from contextlib import suppress
 from typing import Final
@@ -24,6 +25,7 @@ from connectors.opcua.deadband import Deadband, numbers
 from connectors.opcua.decoder import Decoder
 from connectors.opcua.frames import FrameMaker, said, settle
 from connectors.opcua.items import MonitoredItems
+from connectors.opcua.limits import PUBLISHERS, Limits
 from connectors.opcua.notifier import EventBooks, Notifiers
 from connectors.opcua.plan import Plan
 from connectors.opcua.sequence import Sequence
@@ -50,8 +52,6 @@ from edge_agent.api import (
     unanswered,
 )
 
-PUBLISHERS: Final = 4
-"""Three requests stay at the server while the fourth one's response is worked on."""
 RESYNC_SPACING: Final = 10.0
 LOOK_SECONDS: Final = 1.0
 """How often silent tags are looked for."""
@@ -63,7 +63,9 @@ WATCH_SECONDS: Final = 0.25
 
 
 class Subscription:
-    """The data path of one connection. `create` first, then `publish` PUBLISHERS times, `tend` and `watch` at once."""
+    """The data path of one connection. `create` first, then `publish`, as often as `publishers` says, `tend` and `watch`
+    at once.
+    """
 
     def __init__(
         self,
@@ -74,8 +76,10 @@ class Subscription:
         url: str,
         decoder: Decoder,
         books: EventBooks | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        """`books`: what is known of the server's events; None, or without a book, where none are wanted."""
+        """`books`: what is known of the server's events; None, or without a book, where none are wanted. `limits`: what
+        is known of the server's."""
         self._session = session
         self._plan = plan
         self._outlet = outlet
@@ -85,8 +89,12 @@ class Subscription:
         self._sequence = Sequence()
         self._lock = anyio.Lock(fast_acquire=True)  # uncontended, as a rule: no round of the event loop for it
         self._acknowledge: list[ua.SubscriptionAcknowledgement] = []
+        self._limits = limits if limits is not None else Limits()
+        self._resumed = False
         self.publishers = PUBLISHERS
         """How many the server bears."""
+        self.tell: Callable[[], None] = _nothing
+        """Called when `bare` or `surplus` may have changed."""
         self.made = False
         """Whether all items were asked for: from then on the subscription can go on over another connection."""
         self._stale = anyio.Event()
@@ -100,7 +108,7 @@ class Subscription:
         self.notifiers: Notifiers | None = None
         """Of events; None where none are wanted."""
         if books is not None and books.books:
-            self.notifiers = Notifiers(session, books, len(plan.numbers), outlet, clock)
+            self.notifiers = Notifiers(session, books, len(plan.numbers), outlet, clock, self._limits)
 
     async def create(self, keep_alive: float) -> float:
         """Creates the subscription; values can come from now on. Answers the keep-alive time in use, in seconds.
@@ -116,7 +124,9 @@ class Subscription:
         )
         result = await self._session.create_subscription(params, _never_called)
         self._id = int(result.SubscriptionId)
-        self._items = MonitoredItems(self._session, self._plan, self._id, self._clock.wall)
+        self._items = MonitoredItems(self._session, self._plan, self._id, self._clock.wall, self._limits)
+        await self._items.learn()
+        self.publishers = self._limits.publishers
         if result.RevisedPublishingInterval * result.RevisedMaxKeepAliveCount > 1500 * keep_alive:
             return await self._hasten(keep_alive, result.RevisedPublishingInterval)
         return float(result.RevisedPublishingInterval * result.RevisedMaxKeepAliveCount / 1000)
@@ -153,6 +163,8 @@ class Subscription:
         """Whether this publisher should go; raises what is no matter of too many or too long waiting."""
         if error.code == faults.BAD_TOO_MANY_PUBLISH_REQUESTS and self.publishers > 1:
             self.publishers -= 1
+            if not self._resumed:  # else the server may still hold requests of the connection before
+                self._limits.fewer_publishers(self.publishers)
             return True
         if error.code not in (faults.BAD_TIMEOUT, faults.BAD_TOO_MANY_PUBLISH_REQUESTS):
             raise error
@@ -204,6 +216,7 @@ class Subscription:
                 with self._sequence.handling(number):
                     await self._put(split_republish(raw, self._id).parts, raw, self._clock.wall())
                 self._acknowledge.append(ua.SubscriptionAcknowledgement(self._id, number))
+            self._resumed = True
             self._maker.repeats()
             self._heard = self._clock.monotonic()
 
@@ -244,11 +257,11 @@ class Subscription:
         """Creates the items, then retries refused ones and renews all after a loss, for ever."""
         items = self._items
         if not self.made:
-            await items.learn()
             await self._tell(await items.create(self._plan.subscribed))
             self.made = True
         while True:
             self._keep_deadbands()
+            self.tell()
             with anyio.move_on_after(retry_seconds):
                 await self._stale.wait()
             if self._stale.is_set():
@@ -267,6 +280,13 @@ class Subscription:
         """Of items whose server does not."""
         bare = np.array(sorted(self._items.bare), np.intp)
         self._deadband.keep(bare, self._plan.bands[bare])
+
+    @property
+    def surplus(self) -> Many[int]:
+        """Handles of tags for which the server has no room: BadTooManyMonitoredItems."""
+        return sorted(
+            handle for handle, code in self._items.refused.items() if code == faults.BAD_TOO_MANY_MONITORED_ITEMS
+        )
 
     @property
     def bare(self) -> Many[int]:
@@ -336,3 +356,7 @@ class Subscription:
 
 def _never_called(_: object) -> None:
     """asyncua wants a callback for each subscription; our publishers take the responses themselves."""
+
+
+def _nothing() -> None:
+    return

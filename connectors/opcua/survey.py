@@ -12,6 +12,7 @@ from connectors.opcua.config import OpcUaServer
 from connectors.opcua.connection import Connection, opened
 from connectors.opcua.inquiry import Inquiry
 from connectors.opcua.items import node_id
+from connectors.opcua.limits import Limits
 from connectors.opcua.node import node_text, parse_node
 from connectors.opcua.space import OBJECTS, OF_THE_SERVER, Space, properties_of, root_of, walk
 from connectors.opcua.traits import Text, Traits, text_of, traits_of
@@ -72,7 +73,7 @@ async def survey(
     """Walks, chooses, reads. Without `traits` only the tree is asked for. Raises EdgeAgentError."""
     async with opened(server, clock, locales=KOREAN_FIRST) as connection:
         with connection.during("browse"):
-            inquiry = Inquiry(connection.session)
+            inquiry = Inquiry(connection.session, Limits(server.profile))
             await inquiry.learn()
             space = shelf.take(inquiry.namespaces, inquiry.started)
             was_kept = space is not None
@@ -104,7 +105,7 @@ async def _walked(connection: Connection, inquiry: Inquiry, extent: Extent, tell
 async def _read(inquiry: Inquiry, space: Space, places: Sequence[int], tell: Tell) -> list[Traits]:
     """The traits, some at a time: the answers of a large server never all wait in memory."""
     found: list[Traits] = []
-    step = max(100, inquiry.reads.size)
+    step = max(100, inquiry.limits.reads.size)
     for start in range(0, len(places), step):
         part = places[start : start + step]
         nodes = [space.nodes[place].id for place in part]
@@ -122,7 +123,7 @@ async def _english(server: OpcUaServer, space: Space, places: Sequence[int], clo
     """The display names again, in a session that asks for English first."""
     async with opened(server, clock, locales=ENGLISH_FIRST) as connection:
         with connection.during("browse"):
-            inquiry = Inquiry(connection.session)
+            inquiry = Inquiry(connection.session, Limits(server.profile))
             await inquiry.learn()
             wanted = [(space.nodes[place].id, int(AttributeIds.DisplayName)) for place in places]
             return [text_of(value) for value in await inquiry.values(wanted)]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.opcua.description import unit_key
-from connectors.opcua.inquiry import Portion, local_id
+from connectors.opcua.inquiry import local_id
+from connectors.opcua.limits import Portion
 from connectors.opcua.traits import unit_text
 
 pytestmark = pytest.mark.anyio

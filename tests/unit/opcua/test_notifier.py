@@ -13,6 +13,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.opcua.limits import Limits
 from connectors.opcua.notifier import QUEUE, EventBooks, Notifiers
 from connectors.opcua.told import OVERFLOW, REFRESH_END, REFRESH_START, event_filter, read_told
 from connectors.opcua.wire import EVENTS, Part
@@ -65,7 +66,9 @@ class Server:
 
 def notifiers(server, memory=None, **events):
     out = Collector()
-    return Notifiers(server, EventBooks(link({}, events=events or True), memory), FIRST, out, SystemClock()), out
+    return Notifiers(
+        server, EventBooks(link({}, events=events or True), memory), FIRST, out, SystemClock(), Limits()
+    ), out
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,8 @@ from pydantic import ValidationError
 from connectors.opcua import config
 from connectors.opcua.config import OpcUaLink
 from connectors.opcua.plan import (
-    DEFAULT_CHUNK,
     LARGEST_CALL,
-    LARGEST_CHUNK,
     LARGEST_QUEUE,
-    chunk_size,
     make_plan,
     portion,
 )
@@ -64,12 +61,6 @@ def test_keep_alives_and_lifetime_are_counted_in_publishes():
     assert (plan.publishing, plan.keep_alive_count, plan.lifetime_count) == (500.0, 6, 120)
     plan = make_plan(link({}, publishing_interval="60s", keep_alive="3s"), [0])
     assert (plan.keep_alive_count, plan.lifetime_count) == (1, 3)
-
-
-def test_chunks_honour_the_servers_limit():
-    assert chunk_size(0) == DEFAULT_CHUNK
-    assert chunk_size(100) == 100
-    assert chunk_size(10**9) == LARGEST_CHUNK
 
 
 def test_a_call_is_bounded_in_items_and_bytes():

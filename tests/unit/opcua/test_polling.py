@@ -35,7 +35,7 @@ class Server:
         self.namespaces = ["http://opcfoundation.org/UA/"]
 
     async def read(self, parameters):
-        facts = [self.namespaces, None, None, self.told or None, None, None]
+        facts = [self.namespaces, None, None, self.told or None, *[None] * 7]
         return [ua.DataValue(ua.Variant(one)) for one in facts[: len(parameters.NodesToRead)]]
 
     async def register_nodes(self, nodes):

@@ -54,7 +54,7 @@ class MonitoredItems:
     async def learn(self) -> None:
         """Reads the namespace table, and at first how many items a call may carry."""
         wanted = (_NAMESPACES,) if self._learned else (_NAMESPACES, _LIMIT, *PRODUCT)
-        namespaces, *facts = await self._session.read_values(wanted)
+        namespaces, *facts = await self._limits.reads.each(wanted, self._session.read_values)
         self._inquiry.namespaces = [str(uri) for uri in namespaces] if isinstance(namespaces, list) else []
         if not self._learned:
             self._limits.tell(facts[1:], {"items": facts[0]})

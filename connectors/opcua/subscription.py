@@ -63,8 +63,8 @@ WATCH_SECONDS: Final = 0.25
 
 
 class Subscription:
-    """The data path of one connection. `create` first, then `publish`, as often as `publishers` says, `tend` and `watch`
-    at once.
+    """The data path of one connection. `create` first, then `publish`, as often as `publishers` says, `tend` and
+    `watch` at once.
     """
 
     def __init__(

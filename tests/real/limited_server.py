@@ -6,8 +6,8 @@ number; ``t0`` changes every 50 ms. Of its OperationLimits every one is 0.
 
 ``--per-call`` refuses a CreateMonitoredItems or Read of more, BadTooManyOperations. ``--items`` is the room for items:
 those beyond it are refused, BadTooManyMonitoredItems, each for itself, or with ``--whole`` the call. ``--publish`` is
-how many publish requests it holds: the oldest beyond that is answered with BadTooManyPublishRequests. The line at the end
-has ``refused`` (calls by service) and ``largest`` (items of the largest call that passed).
+how many publish requests it holds: the oldest beyond that is answered with BadTooManyPublishRequests. The line at the
+end has ``refused`` (calls by service) and ``largest`` (items of the largest call that passed).
 """
 
 from __future__ import annotations

@@ -10,10 +10,12 @@ promises:
   back-off (0.5 s to 60 s; 10 s to 5 min where a person must act), after a run that was up no longer than it was. While
   nobody listens where a link was up not long ago, it is tried every second: a server that restarts is found soon
   after it is back, and a refused connection costs it nothing.
+- A run whose clean-up never ends holds its link up for `CLEAN_S`; then the next one starts beside it.
 - When a link goes down every one of its tags gets one row with status BadNoCommunication, so that no old value looks
   fresh at the hub.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import Final
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from edge_agent.alarm import notice_event
 from edge_agent.api import (
@@ -46,6 +49,10 @@ from edge_agent.model.frame import Int32
 
 _log = structlog.get_logger("link")
 
+CLEAN_S: Final = 10.0
+"""How long a run that was told to end may take for it."""
+MOST_LEFT: Final = 3
+"""Runs that never end are waited for after so many: they hold sockets and memory."""
 LOOK_S: Final = 1.0
 """How often a link that waits for a person looks whether they came."""
 STEADY_S: Final = 30.0
@@ -196,45 +203,65 @@ class LinkSupervisor:
         self._up_lately = 0.0
         """Until when (monotonic s) somebody is expected to listen again."""
         self._connector: Connector | None = None
+        self._left: list[anyio.Event] = []
+        """Runs that were told to end and have not: each event comes when one has."""
 
     async def run(self) -> None:
         """Never returns of itself."""
-        while True:
-            outlet = LinkOutlet(self.health, self._inbox, self._clock, self._numbers, self._describe)
-            _enter(self.health, "connecting", outlet.began)
-            error = await self._once(outlet)
-            await self._went_down(error)
-            await self._pause(error, self._was_up(outlet))
-            self.health.reconnects += 1
+        async with anyio.create_task_group() as runs:
+            while True:
+                outlet = LinkOutlet(self.health, self._inbox, self._clock, self._numbers, self._describe)
+                _enter(self.health, "connecting", outlet.began)
+                error = await self._once(outlet, runs)
+                await self._went_down(error)
+                await self._pause(error, self._was_up(outlet))
+                self.health.reconnects += 1
 
-    async def _once(self, outlet: LinkOutlet) -> EdgeAgentError:
-        """One run of the connector: gives the reason why it ended."""
+    async def _once(self, outlet: LinkOutlet, runs: TaskGroup) -> EdgeAgentError:
+        """One run of the connector, as one of `runs`: gives the reason why it ended."""
         reason: list[EdgeAgentError] = []
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._guarded, outlet, tasks.cancel_scope, reason)
-            tasks.start_soon(self._watch, outlet, tasks.cancel_scope, reason)
+        over, scope = anyio.Event(), anyio.CancelScope()
+        self._connector = None
+        runs.start_soon(self._guarded, outlet, scope, reason, over)
+        await self._watch(outlet, over, reason)
+        scope.cancel()
+        await self._left_in_time(over)
         return reason[0]
 
-    async def _guarded(self, outlet: LinkOutlet, scope: anyio.CancelScope, reason: list[EdgeAgentError]) -> None:
+    async def _guarded(
+        self, outlet: LinkOutlet, scope: anyio.CancelScope, reason: list[EdgeAgentError], over: anyio.Event
+    ) -> None:
         try:
-            self._connector = self._make()
-            await self._connector.run(outlet)
-            reason.append(_ended(self.health.name))
+            with scope:
+                self._connector = self._make()
+                await self._connector.run(outlet)
+                reason.append(_ended(self.health.name))
         except EdgeAgentError as error:
             reason.append(error)
         except Exception as error:  # noqa: BLE001 - the supervisor's purpose: no connector's fault may stop the others
             _log.exception("connector_failed", link=self.health.name)
             reason.append(_unexpected(self.health.name, error))
-        scope.cancel()
+        finally:
+            over.set()
 
-    async def _watch(self, outlet: LinkOutlet, scope: anyio.CancelScope, reason: list[EdgeAgentError]) -> None:
-        """Restarts a connector that has been silent for too long, whatever it believes of itself."""
-        while True:
-            await anyio.sleep(0.5)
+    async def _watch(self, outlet: LinkOutlet, over: anyio.Event, reason: list[EdgeAgentError]) -> None:
+        """Until the run is over, or silent for too long, whatever the connector believes of itself."""
+        while not over.is_set():
+            with anyio.move_on_after(0.5):
+                await over.wait()
             silent = self._clock.monotonic() - outlet.last
-            if self._connector and silent > self._connector.silence and not outlet.waits:
+            if self._connector and silent > self._connector.silence and not outlet.waits and not over.is_set():
                 reason.append(_silent(self.health.name, silent))
-                scope.cancel()
+                return
+
+    async def _left_in_time(self, over: anyio.Event) -> None:
+        """A run that was told to end has CLEAN_S for it; then the next starts beside it, but for MOST_LEFT runs."""
+        self._left = [one for one in self._left if not one.is_set()]
+        with anyio.move_on_after(CLEAN_S if len(self._left) < MOST_LEFT else math.inf):
+            await over.wait()
+        if not over.is_set():
+            self._left.append(over)
+            _log.warning("connector_left_behind", link=self.health.name, seconds=CLEAN_S)
 
     async def _went_down(self, error: EdgeAgentError) -> None:
         first = self.health.error is None or self.health.error.code != error.code or self.health.state == "up"

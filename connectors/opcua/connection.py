@@ -167,7 +167,7 @@ class Connection:
         client.application_uri = default_uri()
         client.session_timeout = SESSION_SECONDS * 1000
         client.secure_channel_timeout = round(self._channel_seconds * 1000)
-        user = self._user = await anyio.to_thread.run_sync(_user_of, link.user)
+        user = self._user = await anyio.to_thread.run_sync(_user_of, link.user, abandon_on_cancel=True)
         if link.security.policy != "None":
             await self._secure()
         await self._open_channel(link.timeout)
@@ -201,11 +201,13 @@ class Connection:
         security, wall = self._link.security, self._clock.wall()
         identity = self._previous
         if identity is None:
+            # the first one makes the pair: nobody else may begin with that before it is through
             identity = await anyio.to_thread.run_sync(own_identity, security, wall)
         self._certificate = identity.path
         chosen = await self._choose()
         self._secured = _Secured(identity, chosen.shown)
-        await anyio.to_thread.run_sync(judge, chosen.shown, security, wall, clock_floor(identity))
+        judging = partial(judge, chosen.shown, security, wall, clock_floor(identity))
+        await anyio.to_thread.run_sync(judging, abandon_on_cancel=True)
         self.policy = chosen.policy
         self._client.application_uri = identity.uri
         with self.during("prepare security"):
@@ -238,7 +240,9 @@ class Connection:
 
     async def examine(self) -> list[Notice]:
         """What a person must know of the certificates in use; raises Refused where the server is trusted no longer."""
-        return await anyio.to_thread.run_sync(self._examine) if self._secured is not None else []
+        if self._secured is None:
+            return []
+        return await anyio.to_thread.run_sync(self._examine, abandon_on_cancel=True)
 
     def _examine(self) -> list[Notice]:
         if self._secured is None:
@@ -309,7 +313,7 @@ async def _previous_for(error: EdgeAgentError, server: OpcUaServer, clock: Clock
     """The identity before the last renewal, where the error may be about the present one."""
     if server.security.policy == "None" or not faults.doubts_us(error):
         return None
-    return await anyio.to_thread.run_sync(previous_identity, server.security, clock.wall())
+    return await anyio.to_thread.run_sync(previous_identity, server.security, clock.wall(), abandon_on_cancel=True)
 
 
 def _user_of(section: OpcUaUser | None) -> _User:

@@ -5,6 +5,8 @@ How soon is in the bench (`opcua_resume`): here nothing hangs on the machine's s
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -184,11 +186,18 @@ async def test_a_server_that_restarts_is_found_again(uafast: Callable[..., Uafas
     with StepRelay(server.port) as relay:
         async with supervised(link_over(relay, server)) as one:
             await one.until_more(2)
+            held: list[tuple[int, int]] = []
             for _ in range(times):
                 server.kill()
                 await anyio.to_thread.run_sync(server.start)
+                before = relay.seen["ActivateSession"]
                 await one.until_more(2)
+                assert relay.seen["ActivateSession"] - before <= 1, "one session at the server that is new"
+                handles = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - in memory, and of this process
+                held.append((len(asyncio.all_tasks()), handles))
         assert 1 + times <= relay.seen["CreateSession"] <= 1 + one.health.reconnects
+        first, last = np.median(held[: len(held) // 2], axis=0), np.median(held[len(held) // 2 :], axis=0)
+        assert (last - first <= 3).all(), "tasks and handles stay as many"
 
 
 async def test_a_close_that_is_never_answered_holds_nobody_up(uafast: Callable[..., Uafast]) -> None:

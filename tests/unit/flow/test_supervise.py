@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from edge_agent import supervise
 from edge_agent.alarm import notice_event
 from edge_agent.api import (
     EdgeAgentError,
@@ -89,6 +90,52 @@ async def test_it_is_tried_again_until_it_works(first: Callable[[Outlet], Awaita
     assert health.error is None
     assert health.reconnects == 1
     assert frame.floats()[-2:].tolist() == [1.0, 2.0]
+
+
+async def test_a_clean_up_that_never_ends_holds_its_link_up_for_a_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "CLEAN_S", 0.1)
+    free, stuck = anyio.Event(), []
+
+    async def never_ends(outlet: Outlet) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            stuck.append(outlet)
+            with anyio.CancelScope(shield=True):
+                await free.wait()
+
+    def until(health: LinkHealth) -> bool:
+        if health.values >= 4:
+            free.set()
+        return free.is_set()
+
+    health, _ = await watch([never_ends, works], until, silence=0.1)
+    assert len(stuck) == 1
+    assert health.reconnects >= 1
+
+
+async def test_runs_that_never_end_do_not_become_ever_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "CLEAN_S", 0.01)
+    monkeypatch.setattr(supervise, "MOST_LEFT", 1)
+    free, stuck, seen = anyio.Event(), [], []
+
+    async def never_ends(outlet: Outlet) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            stuck.append(outlet)
+            with anyio.CancelScope(shield=True):
+                await free.wait()
+
+    def until(health: LinkHealth) -> bool:
+        if len(stuck) == 2 and not free.is_set():
+            seen.append(health.reconnects)
+            if len(seen) > 50:
+                free.set()
+        return free.is_set()
+
+    await watch([never_ends], until, silence=0.05)
+    assert set(seen) == {1}, "the second one is waited for"
 
 
 async def test_a_link_that_goes_down_says_so_in_each_of_its_tags_once() -> None:

@@ -49,7 +49,7 @@ class Server:
         )
 
     async def read_values(self, numbers):
-        return [self.namespaces, 0, *[None] * (len(numbers) - 2)]
+        return [self.namespaces, 0, *[None] * len(numbers)][: len(numbers)]
 
     async def publish_raw(self, acknowledgements):
         self.acknowledged += [entry.SequenceNumber for entry in acknowledgements]
